@@ -1,0 +1,79 @@
+//! Structural schemas: what fields a kind has, of which types, and how lists and maps merge. One type serves the built-in
+//! kinds (from k8s-openapi's types) and custom resources (from their definition); validation, pruning, defaulting, patches
+//! and OpenAPI documents are driven by it. It must not know requests or the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+/// The schema of one value.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Schema {
+    /// The JSON type.
+    pub kind: Kind,
+    /// Text for `kubectl explain`.
+    pub description: Option<Arc<str>>,
+    /// Known fields of an object.
+    pub properties: BTreeMap<String, Arc<Schema>>,
+    /// Schema of the values of a map (`additionalProperties`).
+    pub additional: Option<Arc<Schema>>,
+    /// Schema of the items of a list.
+    pub items: Option<Arc<Schema>>,
+    /// Fields that must be there.
+    pub required: Vec<String>,
+    /// `null` is a value and not "absent".
+    pub nullable: bool,
+    /// Value of an absent field.
+    pub default: Option<Value>,
+    /// Unknown fields are kept (`x-kubernetes-preserve-unknown-fields`).
+    pub preserve_unknown: bool,
+    /// The object has apiVersion, kind and metadata of its own (`x-kubernetes-embedded-resource`).
+    pub embedded_resource: bool,
+    /// How a list merges in server-side apply (`x-kubernetes-list-type`).
+    pub list_type: ListType,
+    /// Whether an object merges by fields or is replaced whole in server-side apply (`x-kubernetes-map-type: atomic`).
+    pub atomic_map: bool,
+    /// Key by which a strategic merge patch merges this list of objects (`x-kubernetes-patch-merge-key`).
+    pub patch_merge_key: Option<String>,
+    /// Strategic merge: the list merges (`x-kubernetes-patch-strategy: merge`).
+    pub patch_merge: bool,
+    /// Strategic merge: fields absent in the patch are cleared (`retainKeys`).
+    pub patch_retain_keys: bool,
+    /// Value rules of the definition (pattern, minimum, enum …), as written there.
+    pub rules: BTreeMap<String, Value>,
+}
+
+/// The JSON type of a value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything (no `type`).
+    #[default]
+    Any,
+    /// `object`.
+    Object,
+    /// `array`.
+    Array,
+    /// `string`.
+    String,
+    /// `integer`.
+    Integer,
+    /// `number`.
+    Number,
+    /// `boolean`.
+    Boolean,
+    /// `x-kubernetes-int-or-string`.
+    IntOrString,
+}
+
+/// How a list merges in server-side apply.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ListType {
+    /// Replaced whole.
+    #[default]
+    Atomic,
+    /// A set of scalars.
+    Set,
+    /// A map of objects by these keys.
+    Map(Vec<String>),
+}
