@@ -15,9 +15,7 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
 fn edges(text: &str, edge: impl Fn(u8) -> bool, middle: impl Fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     match (bytes.first(), bytes.last()) {
-        (Some(first), Some(last)) => {
-            edge(*first) && edge(*last) && bytes.iter().all(|b| edge(*b) || middle(*b))
-        }
+        (Some(first), Some(last)) => edge(*first) && edge(*last) && bytes.iter().all(|b| edge(*b) || middle(*b)),
         _ => false,
     }
 }
@@ -50,8 +48,7 @@ pub fn dns_1035_label(text: &str) -> Vec<String> {
     if text.len() > LABEL_MAX {
         errors.push(too_long(LABEL_MAX));
     }
-    if !edges(text, lower, |b| b == b'-') || text.as_bytes().first().is_some_and(u8::is_ascii_digit)
-    {
+    if !edges(text, lower, |b| b == b'-') || text.as_bytes().first().is_some_and(u8::is_ascii_digit) {
         errors.push(LABEL_1035.to_owned());
     }
     errors
@@ -64,10 +61,7 @@ pub fn dns_subdomain(text: &str) -> Vec<String> {
     if text.len() > SUBDOMAIN_MAX {
         errors.push(too_long(SUBDOMAIN_MAX));
     }
-    if !text
-        .split('.')
-        .all(|part| edges(part, lower, |b| b == b'-'))
-    {
+    if !text.split('.').all(|part| edges(part, lower, |b| b == b'-')) {
         errors.push(SUBDOMAIN.to_owned());
     }
     errors
@@ -80,12 +74,7 @@ pub fn path_segment(text: &str) -> Vec<String> {
     if text == "." || text == ".." {
         errors.push(format!("may not be '{text}'"));
     }
-    errors.extend(
-        ["/", "%"]
-            .iter()
-            .filter(|bad| text.contains(**bad))
-            .map(|bad| format!("may not contain '{bad}'")),
-    );
+    errors.extend(["/", "%"].iter().filter(|bad| text.contains(**bad)).map(|bad| format!("may not contain '{bad}'")));
     errors
 }
 
@@ -99,11 +88,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
             if prefix.is_empty() {
                 errors.push("prefix part must be non-empty".to_owned());
             } else {
-                errors.extend(
-                    dns_subdomain(prefix)
-                        .into_iter()
-                        .map(|error| format!("prefix part {error}")),
-                );
+                errors.extend(dns_subdomain(prefix).into_iter().map(|error| format!("prefix part {error}")));
             }
             name
         }
@@ -145,10 +130,7 @@ mod tests {
     fn accepts_what_kubernetes_accepts() {
         assert!(dns_label("spark-jobs").is_empty() && dns_label("0a").is_empty());
         assert!(dns_subdomain("a.b-c.d").is_empty());
-        assert!(
-            qualified_name("app.kubernetes.io/name").is_empty()
-                && qualified_name("A_b.c").is_empty()
-        );
+        assert!(qualified_name("app.kubernetes.io/name").is_empty() && qualified_name("A_b.c").is_empty());
         assert!(label_value("").is_empty() && label_value("4.0.1").is_empty());
         assert!(path_segment("system:node:x").is_empty());
     }
@@ -156,10 +138,7 @@ mod tests {
     #[test]
     fn refuses_with_its_words() {
         assert_eq!(dns_label("Foo"), vec![LABEL.to_owned()]);
-        assert_eq!(
-            dns_label(&"a".repeat(64)),
-            vec!["must be no more than 63 characters".to_owned()]
-        );
+        assert_eq!(dns_label(&"a".repeat(64)), vec!["must be no more than 63 characters".to_owned()]);
         assert_eq!(dns_1035_label("0a"), vec![LABEL_1035.to_owned()]);
         assert_eq!(dns_subdomain("a..b"), vec![SUBDOMAIN.to_owned()]);
         assert!(qualified_name("/x")[0].starts_with("prefix part must be non-empty"));

@@ -20,58 +20,30 @@ enum Format {
 
 /// A text that is no quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)]
+#[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
 pub struct QuantityError;
 
-const BINARY: [(&str, u32); 6] = [
-    ("Ki", 10),
-    ("Mi", 20),
-    ("Gi", 30),
-    ("Ti", 40),
-    ("Pi", 50),
-    ("Ei", 60),
-];
-const DECIMAL: [(&str, i32); 10] = [
-    ("n", -9),
-    ("u", -6),
-    ("m", -3),
-    ("", 0),
-    ("k", 3),
-    ("M", 6),
-    ("G", 9),
-    ("T", 12),
-    ("P", 15),
-    ("E", 18),
-];
+const BINARY: [(&str, u32); 6] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 
 impl Quantity {
     /// A whole number of base units (bytes, pods, CPUs), written with decimal suffixes.
     #[must_use]
     pub fn units(value: i64) -> Self {
-        Self {
-            milli: i128::from(value) * 1000,
-            format: Format::Decimal,
-        }
+        Self { milli: i128::from(value) * 1000, format: Format::Decimal }
     }
 
     /// Thousandths of the base unit, as in milli-CPU.
     #[must_use]
     pub fn millis(value: i64) -> Self {
-        Self {
-            milli: i128::from(value),
-            format: Format::Decimal,
-        }
+        Self { milli: i128::from(value), format: Format::Decimal }
     }
 
     /// Bytes, written with binary suffixes where they divide evenly.
     #[must_use]
     pub fn bytes(value: i64) -> Self {
-        Self {
-            milli: i128::from(value) * 1000,
-            format: Format::Binary,
-        }
+        Self { milli: i128::from(value) * 1000, format: Format::Binary }
     }
 
     /// The value in base units, rounded up (as `Quantity.Value()` upstream).
@@ -90,10 +62,7 @@ impl Quantity {
     /// The sum, in the format of `self`.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self {
-            milli: self.milli.saturating_add(other.milli),
-            format: self.format,
-        }
+        Self { milli: self.milli.saturating_add(other.milli), format: self.format }
     }
 }
 
@@ -127,9 +96,7 @@ impl FromStr for Quantity {
             Some(b'+') => (false, &text[1..]),
             _ => (false, text),
         };
-        let split = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
+        let split = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, suffix) = rest.split_at(split);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -137,10 +104,7 @@ impl FromStr for Quantity {
         }
         let (multiplier, exponent, format) = scale(suffix)?;
         let milli = to_milli(whole, fraction, multiplier, exponent).ok_or(QuantityError)?;
-        Ok(Self {
-            milli: if negative { -milli } else { milli },
-            format,
-        })
+        Ok(Self { milli: if negative { -milli } else { milli }, format })
     }
 }
 

@@ -38,10 +38,7 @@ impl LabelSelector {
     /// # Errors
     /// When the text is no selector, or a key or value has a wrong form.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
-        split_outside_parentheses(text)
-            .map(parse_requirement)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        split_outside_parentheses(text).map(parse_requirement).collect::<Result<_, _>>().map(Self)
     }
 
     /// Reads the object form (`matchLabels`, `matchExpressions`), or a plain map of labels where `value` has neither.
@@ -52,20 +49,11 @@ impl LabelSelector {
         let mut requirements = Vec::new();
         let labels = value.get("matchLabels").and_then(Value::as_object);
         for (key, wanted) in labels.into_iter().flatten() {
-            let wanted = wanted
-                .as_str()
-                .ok_or_else(|| SelectorError(format!("matchLabels[{key}]: must be a string")))?;
-            requirements.push(Requirement {
-                key: key.clone(),
-                operator: Operator::In(vec![wanted.to_owned()]),
-            });
+            let wanted =
+                wanted.as_str().ok_or_else(|| SelectorError(format!("matchLabels[{key}]: must be a string")))?;
+            requirements.push(Requirement { key: key.clone(), operator: Operator::In(vec![wanted.to_owned()]) });
         }
-        for expression in value
-            .get("matchExpressions")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        for expression in value.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
             requirements.push(from_expression(expression)?);
         }
         Ok(Self(requirements))
@@ -89,19 +77,13 @@ impl LabelSelector {
 
     /// Whether labels, looked up by key, fit.
     pub fn matches<'a>(&self, get: impl Fn(&str) -> Option<&'a str>) -> bool {
-        self.0
-            .iter()
-            .all(|requirement| requirement.holds(get(&requirement.key)))
+        self.0.iter().all(|requirement| requirement.holds(get(&requirement.key)))
     }
 
     /// Whether a typed map of labels fits; a missing map has no labels.
     #[must_use]
     pub fn matches_map(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
-        self.matches(|key| {
-            labels
-                .and_then(|labels| labels.get(key))
-                .map(String::as_str)
-        })
+        self.matches(|key| labels.and_then(|labels| labels.get(key)).map(String::as_str))
     }
 
     /// Whether the `metadata.labels` of an object fit.
@@ -115,12 +97,8 @@ impl LabelSelector {
 impl Requirement {
     fn holds(&self, value: Option<&str>) -> bool {
         match &self.operator {
-            Operator::In(wanted) => {
-                value.is_some_and(|value| wanted.iter().any(|one| one == value))
-            }
-            Operator::NotIn(unwanted) => {
-                !value.is_some_and(|value| unwanted.iter().any(|one| one == value))
-            }
+            Operator::In(wanted) => value.is_some_and(|value| wanted.iter().any(|one| one == value)),
+            Operator::NotIn(unwanted) => !value.is_some_and(|value| unwanted.iter().any(|one| one == value)),
             Operator::Exists => value.is_some(),
             Operator::DoesNotExist => value.is_none(),
             Operator::GreaterThan(bound) => number(value).is_some_and(|value| value > *bound),
@@ -154,14 +132,8 @@ fn parse_requirement(text: &str) -> Result<Requirement, SelectorError> {
     }
     if let Some((head, list)) = text.split_once('(') {
         let list = list.strip_suffix(')').ok_or_else(unparsable)?;
-        let values: Vec<String> = list
-            .split(',')
-            .map(|value| value.trim().to_owned())
-            .collect();
-        let (key, word) = head
-            .trim()
-            .rsplit_once(char::is_whitespace)
-            .ok_or_else(unparsable)?;
+        let values: Vec<String> = list.split(',').map(|value| value.trim().to_owned()).collect();
+        let (key, word) = head.trim().rsplit_once(char::is_whitespace).ok_or_else(unparsable)?;
         return match word {
             "in" => requirement(key.trim(), Operator::In(values)),
             "notin" => requirement(key.trim(), Operator::NotIn(values)),
@@ -187,34 +159,22 @@ fn parse_requirement(text: &str) -> Result<Requirement, SelectorError> {
 
 fn requirement(key: &str, operator: Operator) -> Result<Requirement, SelectorError> {
     if let Some(error) = names::qualified_name(key).into_iter().next() {
-        return Err(SelectorError(format!(
-            "key: Invalid value: \"{key}\": {error}"
-        )));
+        return Err(SelectorError(format!("key: Invalid value: \"{key}\": {error}")));
     }
     if let Operator::In(values) | Operator::NotIn(values) = &operator {
         for value in values {
             if let Some(error) = names::label_value(value).into_iter().next() {
-                return Err(SelectorError(format!(
-                    "values[0][{key}]: Invalid value: \"{value}\": {error}"
-                )));
+                return Err(SelectorError(format!("values[0][{key}]: Invalid value: \"{value}\": {error}")));
             }
         }
     }
-    Ok(Requirement {
-        key: key.to_owned(),
-        operator,
-    })
+    Ok(Requirement { key: key.to_owned(), operator })
 }
 
 fn from_expression(expression: &Value) -> Result<Requirement, SelectorError> {
     let key = expression["key"].as_str().unwrap_or_default();
-    let values: Vec<String> = expression["values"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
+    let values: Vec<String> =
+        expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let lacking = |values: &[String]| values.is_empty();
     let one = || {
         values
@@ -224,9 +184,7 @@ fn from_expression(expression: &Value) -> Result<Requirement, SelectorError> {
     };
     let operator = match expression["operator"].as_str().unwrap_or_default() {
         "In" | "NotIn" if lacking(&values) => {
-            return Err(SelectorError(format!(
-                "{key}: for 'in', 'notin' operators, values set can't be empty"
-            )));
+            return Err(SelectorError(format!("{key}: for 'in', 'notin' operators, values set can't be empty")));
         }
         "In" => Operator::In(values),
         "NotIn" => Operator::NotIn(values),
@@ -235,15 +193,10 @@ fn from_expression(expression: &Value) -> Result<Requirement, SelectorError> {
         "Gt" => Operator::GreaterThan(one()?),
         "Lt" => Operator::LessThan(one()?),
         other => {
-            return Err(SelectorError(format!(
-                "\"{other}\" is not a valid label selector operator"
-            )));
+            return Err(SelectorError(format!("\"{other}\" is not a valid label selector operator")));
         }
     };
-    Ok(Requirement {
-        key: key.to_owned(),
-        operator,
-    })
+    Ok(Requirement { key: key.to_owned(), operator })
 }
 
 /// Equalities and inequalities over dotted paths of an object (`status.phase!=Failed,spec.nodeName=a`).
@@ -266,26 +219,14 @@ impl FieldSelector {
         let term = |term: &str| {
             let (path, equal, value) = if let Some((path, value)) = term.split_once("!=") {
                 (path, false, value)
-            } else if let Some((path, value)) =
-                term.split_once("==").or_else(|| term.split_once('='))
-            {
+            } else if let Some((path, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
                 (path, true, value)
             } else {
-                return Err(SelectorError(format!(
-                    "invalid selector: '{term}'; can't understand '{term}'"
-                )));
+                return Err(SelectorError(format!("invalid selector: '{term}'; can't understand '{term}'")));
             };
-            Ok(FieldRequirement {
-                path: path.trim().to_owned(),
-                equal,
-                value: value.trim().to_owned(),
-            })
+            Ok(FieldRequirement { path: path.trim().to_owned(), equal, value: value.trim().to_owned() })
         };
-        text.split(',')
-            .filter(|part| !part.trim().is_empty())
-            .map(term)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        text.split(',').filter(|part| !part.trim().is_empty()).map(term).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether nothing is asked.
@@ -349,11 +290,7 @@ mod tests {
             ("n>4", true),
             ("n<5", false),
         ] {
-            assert_eq!(
-                LabelSelector::parse(text).unwrap().matches_object(&pod()),
-                fits,
-                "{text}"
-            );
+            assert_eq!(LabelSelector::parse(text).unwrap().matches_object(&pod()), fits, "{text}");
         }
         for text in ["a in b)", "a like (b)", "-x=1", "a=-"] {
             assert!(LabelSelector::parse(text).is_err(), "{text}");
@@ -362,17 +299,10 @@ mod tests {
 
     #[test]
     fn object_form() {
-        let selector = json!({"matchLabels": {"app": "a"}, "matchExpressions": [{"key": "n", "operator": "In", "values": ["5"]}]});
-        assert!(
-            LabelSelector::from_object(&selector)
-                .unwrap()
-                .matches_object(&pod())
-        );
-        assert!(
-            LabelSelector::from_object(&json!({}))
-                .unwrap()
-                .matches_object(&pod())
-        );
+        let selector =
+            json!({"matchLabels": {"app": "a"}, "matchExpressions": [{"key": "n", "operator": "In", "values": ["5"]}]});
+        assert!(LabelSelector::from_object(&selector).unwrap().matches_object(&pod()));
+        assert!(LabelSelector::from_object(&json!({})).unwrap().matches_object(&pod()));
         let wrong = json!({"matchExpressions": [{"key": "n", "operator": "Near"}]});
         assert_eq!(
             LabelSelector::from_object(&wrong).unwrap_err().to_string(),
@@ -388,18 +318,9 @@ mod tests {
             ("spec.nodeName=", true),
             ("spec.hostNetwork=true", true),
         ] {
-            assert_eq!(
-                FieldSelector::parse(text).unwrap().matches_object(&pod()),
-                fits,
-                "{text}"
-            );
+            assert_eq!(FieldSelector::parse(text).unwrap().matches_object(&pod()), fits, "{text}");
         }
-        assert_eq!(
-            FieldSelector::parse("metadata.name=x")
-                .unwrap()
-                .required("metadata.name"),
-            Some("x")
-        );
+        assert_eq!(FieldSelector::parse("metadata.name=x").unwrap().required("metadata.name"), Some("x"));
         assert!(FieldSelector::parse("status.phase").is_err());
     }
 }

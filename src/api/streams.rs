@@ -95,9 +95,7 @@ pub enum StreamError {
 impl std::fmt::Display for StreamError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotFound(text) | Self::BadRequest(text) | Self::Internal(text) => {
-                f.write_str(text)
-            }
+            Self::NotFound(text) | Self::BadRequest(text) | Self::Internal(text) => f.write_str(text),
         }
     }
 }
@@ -110,30 +108,14 @@ pub type LogStream = BoxStream<'static, Result<Bytes, StreamError>>;
 /// A node's side of the streaming subresources (`log`, `exec`, `attach`, `portforward`, `proxy`).
 pub trait PodStreams: Send + Sync + 'static {
     /// The container's log.
-    fn logs(
-        &self,
-        container: ContainerRef,
-        options: LogOptions,
-    ) -> BoxFuture<'_, Result<LogStream, StreamError>>;
+    fn logs(&self, container: ContainerRef, options: LogOptions) -> BoxFuture<'_, Result<LogStream, StreamError>>;
 
     /// Starts a process inside a running container.
-    fn exec(
-        &self,
-        container: ContainerRef,
-        options: ExecOptions,
-    ) -> BoxFuture<'_, Result<Session, StreamError>>;
+    fn exec(&self, container: ContainerRef, options: ExecOptions) -> BoxFuture<'_, Result<Session, StreamError>>;
 
     /// Connects to the container's main process.
-    fn attach(
-        &self,
-        container: ContainerRef,
-        options: ExecOptions,
-    ) -> BoxFuture<'_, Result<Session, StreamError>>;
+    fn attach(&self, container: ContainerRef, options: ExecOptions) -> BoxFuture<'_, Result<Session, StreamError>>;
 
     /// Connects to `port` on the pod's own loopback; `container` is empty in the reference.
-    fn port_forward(
-        &self,
-        pod: ContainerRef,
-        port: u16,
-    ) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>>;
+    fn port_forward(&self, pod: ContainerRef, port: u16) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>>;
 }

@@ -31,62 +31,34 @@ impl FieldError {
     /// `FIELD: Required value[: detail]`.
     #[must_use]
     pub fn required(field: impl Into<String>, detail: &str) -> Self {
-        let message = if detail.is_empty() {
-            "Required value".to_owned()
-        } else {
-            format!("Required value: {detail}")
-        };
-        Self {
-            reason: "FieldValueRequired",
-            field: field.into(),
-            message,
-        }
+        let message = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
+        Self { reason: "FieldValueRequired", field: field.into(), message }
     }
 
     /// `FIELD: Invalid value: VALUE: detail`.
     #[must_use]
     pub fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
-        Self {
-            reason: "FieldValueInvalid",
-            field: field.into(),
-            message: format!("Invalid value: {value}: {detail}"),
-        }
+        Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {value}: {detail}") }
     }
 
     /// `FIELD: Forbidden: detail`.
     #[must_use]
     pub fn forbidden(field: impl Into<String>, detail: &str) -> Self {
-        Self {
-            reason: "FieldValueForbidden",
-            field: field.into(),
-            message: format!("Forbidden: {detail}"),
-        }
+        Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {detail}") }
     }
 
     /// `FIELD: Unsupported value: VALUE: supported values: "a", "b"`.
     #[must_use]
     pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
         let quoted: Vec<String> = supported.iter().map(|one| format!("\"{one}\"")).collect();
-        let message = format!(
-            "Unsupported value: {value}: supported values: {}",
-            quoted.join(", ")
-        );
-        Self {
-            reason: "FieldValueNotSupported",
-            field: field.into(),
-            message,
-        }
+        let message = format!("Unsupported value: {value}: supported values: {}", quoted.join(", "));
+        Self { reason: "FieldValueNotSupported", field: field.into(), message }
     }
 }
 
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            details: Value::Null,
-        }
+        Self { code, reason, message: message.into(), details: Value::Null }
     }
 
     /// 400 BadRequest.
@@ -111,40 +83,26 @@ impl ApiError {
             (false, true) => format!("{qualified} is forbidden: {message}"),
             (false, false) => format!("{qualified} \"{name}\" is forbidden: {message}"),
         };
-        Self {
-            details: details(group, kind, name),
-            ..Self::new(403, "Forbidden", text)
-        }
+        Self { details: details(group, kind, name), ..Self::new(403, "Forbidden", text) }
     }
 
     /// 404 NotFound of an object.
     #[must_use]
     pub fn not_found(group: &str, resource: &str, name: &str) -> Self {
         let text = format!("{} \"{name}\" not found", qualified(group, resource));
-        Self {
-            details: details(group, resource, name),
-            ..Self::new(404, "NotFound", text)
-        }
+        Self { details: details(group, resource, name), ..Self::new(404, "NotFound", text) }
     }
 
     /// 404 for a path that the server does not serve.
     #[must_use]
     pub fn no_such_path() -> Self {
-        Self::new(
-            404,
-            "NotFound",
-            "the server could not find the requested resource",
-        )
+        Self::new(404, "NotFound", "the server could not find the requested resource")
     }
 
     /// 405 MethodNotAllowed.
     #[must_use]
     pub fn method_not_allowed() -> Self {
-        Self::new(
-            405,
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-        )
+        Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
     }
 
     /// 406 NotAcceptable.
@@ -157,23 +115,14 @@ impl ApiError {
     #[must_use]
     pub fn already_exists(group: &str, resource: &str, name: &str) -> Self {
         let text = format!("{} \"{name}\" already exists", qualified(group, resource));
-        Self {
-            details: details(group, resource, name),
-            ..Self::new(409, "AlreadyExists", text)
-        }
+        Self { details: details(group, resource, name), ..Self::new(409, "AlreadyExists", text) }
     }
 
     /// 409 Conflict; `message` is the text after `Operation cannot be fulfilled on RESOURCE "NAME": `.
     #[must_use]
     pub fn conflict(group: &str, resource: &str, name: &str, message: &str) -> Self {
-        let text = format!(
-            "Operation cannot be fulfilled on {} \"{name}\": {message}",
-            qualified(group, resource)
-        );
-        Self {
-            details: details(group, resource, name),
-            ..Self::new(409, "Conflict", text)
-        }
+        let text = format!("Operation cannot be fulfilled on {} \"{name}\": {message}", qualified(group, resource));
+        Self { details: details(group, resource, name), ..Self::new(409, "Conflict", text) }
     }
 
     /// 409 Conflict of an update against an outdated version.
@@ -208,23 +157,16 @@ impl ApiError {
     /// 422 Invalid with the fields that are wrong; `kind` is the object's kind.
     #[must_use]
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
-        let mut texts: Vec<String> = errors
-            .iter()
-            .map(|error| format!("{}: {}", error.field, error.message))
-            .collect();
+        let mut texts: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
         texts.dedup();
-        let list = if let [one] = texts.as_slice() {
-            one.clone()
-        } else {
-            format!("[{}]", texts.join(", "))
-        };
+        let list = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(", ")) };
         let text = format!("{} \"{name}\" is invalid: {list}", qualified(group, kind));
         let mut details = details(group, kind, name);
-        details["causes"] = errors.iter().map(|error| json!({"reason": error.reason, "message": error.message, "field": error.field})).collect();
-        Self {
-            details,
-            ..Self::new(422, "Invalid", text)
-        }
+        details["causes"] = errors
+            .iter()
+            .map(|error| json!({"reason": error.reason, "message": error.message, "field": error.field}))
+            .collect();
+        Self { details, ..Self::new(422, "Invalid", text) }
     }
 
     /// 429 TooManyRequests, as an eviction that a disruption budget forbids.
@@ -236,11 +178,7 @@ impl ApiError {
     /// 500 InternalError.
     #[must_use]
     pub fn internal(message: impl std::fmt::Display) -> Self {
-        Self::new(
-            500,
-            "InternalError",
-            format!("Internal error occurred: {message}"),
-        )
+        Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
     }
 
     /// 503 ServiceUnavailable.
@@ -272,11 +210,7 @@ impl std::fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 fn qualified(group: &str, resource: &str) -> String {
-    if group.is_empty() {
-        resource.to_owned()
-    } else {
-        format!("{resource}.{group}")
-    }
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
 }
 
 fn details(group: &str, kind: &str, name: &str) -> Value {
