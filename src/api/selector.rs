@@ -47,7 +47,8 @@ impl LabelSelector {
     /// When an operator is unknown or lacks its values.
     pub fn from_object(value: &Value) -> Result<Self, SelectorError> {
         let mut requirements = Vec::new();
-        let labels = value.get("matchLabels").and_then(Value::as_object);
+        let plain = value.get("matchLabels").is_none() && value.get("matchExpressions").is_none();
+        let labels = if plain { Some(value) } else { value.get("matchLabels") }.and_then(Value::as_object);
         for (key, wanted) in labels.into_iter().flatten() {
             let wanted =
                 wanted.as_str().ok_or_else(|| SelectorError(format!("matchLabels[{key}]: must be a string")))?;
@@ -91,6 +92,39 @@ impl LabelSelector {
     pub fn matches_object(&self, object: &Value) -> bool {
         let labels = &object["metadata"]["labels"];
         self.matches(|key| labels.get(key).and_then(Value::as_str))
+    }
+}
+
+/// The query form.
+impl std::fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, requirement) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            requirement.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Requirement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let key = &self.key;
+        match &self.operator {
+            Operator::In(values) => match values.as_slice() {
+                [one] => write!(f, "{key}={one}"),
+                many => write!(f, "{key} in ({})", many.join(",")),
+            },
+            Operator::NotIn(values) => match values.as_slice() {
+                [one] => write!(f, "{key}!={one}"),
+                many => write!(f, "{key} notin ({})", many.join(",")),
+            },
+            Operator::Exists => f.write_str(key),
+            Operator::DoesNotExist => write!(f, "!{key}"),
+            Operator::GreaterThan(bound) => write!(f, "{key}>{bound}"),
+            Operator::LessThan(bound) => write!(f, "{key}<{bound}"),
+        }
     }
 }
 
@@ -260,7 +294,10 @@ impl FieldSelector {
             let same = match found {
                 Value::String(text) => *text == requirement.value,
                 Value::Null => requirement.value.is_empty(),
-                other => other.to_string() == requirement.value,
+                other => {
+                    let text = other.to_string();
+                    text == requirement.value
+                }
             };
             same == requirement.equal
         })
