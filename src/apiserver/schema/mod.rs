@@ -2,16 +2,25 @@
 //! kinds (from k8s-openapi's types) and custom resources (from their definition); validation, pruning, defaulting, patches
 //! and OpenAPI documents are driven by it. It must not know requests or the store.
 
+pub mod builtin;
+mod check;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
+
+pub(crate) use check::Path;
+pub use check::{Checked, Unknown, check, default, prune};
 
 /// The schema of one value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Schema {
     /// The JSON type.
     pub kind: Kind,
+    /// Name of the built-in definition that this is, as in `io.k8s.api.core.v1.PodSpec`. Values inside it are read as
+    /// Kubernetes reads its own types.
+    pub definition: Option<Arc<str>>,
     /// Text for `kubectl explain`.
     pub description: Option<Arc<str>>,
     /// Known fields of an object.
@@ -40,8 +49,24 @@ pub struct Schema {
     pub patch_merge: bool,
     /// Strategic merge: fields absent in the patch are cleared (`retainKeys`).
     pub patch_retain_keys: bool,
-    /// Value rules of the definition (pattern, minimum, enum …), as written there.
+    /// Value rules of the definition (pattern, minimum, enum …), as written there. CEL rules are kept here too, and not
+    /// evaluated.
     pub rules: BTreeMap<String, Value>,
+    /// `anyOf`, `oneOf`, `allOf` and `not` of the definition.
+    pub combined: Option<Arc<Combined>>,
+}
+
+/// Schemas of which some must hold for a value.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Combined {
+    /// At least one of these.
+    pub any_of: Vec<Arc<Schema>>,
+    /// Exactly one of these.
+    pub one_of: Vec<Arc<Schema>>,
+    /// All of these.
+    pub all_of: Vec<Arc<Schema>>,
+    /// Not this one.
+    pub not: Option<Arc<Schema>>,
 }
 
 /// The JSON type of a value.

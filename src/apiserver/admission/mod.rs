@@ -1,0 +1,45 @@
+//! What other objects have to say about an object that is being written: accounts and priorities of pods, addresses of
+//! services, the default class of claims. Upstream these are admission plugins and allocators.
+
+mod accounts;
+mod addresses;
+mod claims;
+mod limits;
+mod priorities;
+mod tolerations;
+
+use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::call::Call;
+use crate::custom;
+use crate::error::ApiError;
+
+/// What must not change until the write is done.
+pub(crate) type Held = Option<OwnedMutexGuard<()>>;
+
+/// Completes an object from others, or refuses it.
+pub(crate) async fn admit(call: &Call, old: Option<&Value>, object: &mut Value) -> Result<Held, ApiError> {
+    let resource = &call.resource;
+    match (&*resource.group, &*resource.plural) {
+        ("", "pods") if old.is_none() => {
+            accounts::admit(call, object).await?;
+            priorities::admit(call, object)?;
+            tolerations::admit(object);
+            limits::admit(call, object)?;
+        }
+        ("", "services") => {
+            let guard = call.api.allocation().await;
+            addresses::admit(call, old, object)?;
+            return Ok(Some(guard));
+        }
+        ("", "persistentvolumeclaims") if old.is_none() => claims::admit(call, object),
+        _ if custom::is_definition(resource) => {
+            let guard = call.api.allocation().await;
+            call.api.complete_definition(object);
+            return Ok(Some(guard));
+        }
+        _ => {}
+    }
+    Ok(None)
+}

@@ -1,0 +1,103 @@
+//! The resources of the core group.
+
+use super::{NameRule, Resource};
+use crate::table;
+
+pub(super) fn table() -> Vec<Resource> {
+    let namespaced = |kind, plural| Resource::namespaced("", "v1", kind, plural);
+    let cluster = |kind, plural| Resource::cluster("", "v1", kind, plural);
+    vec![
+        namespaced("Binding", "bindings").verbs(&["create"]),
+        cluster("ComponentStatus", "componentstatuses").short(&["cs"]).verbs(&["get", "list"]),
+        namespaced("ConfigMap", "configmaps").short(&["cm"]).columns(table::config::CONFIG_MAPS),
+        namespaced("Endpoints", "endpoints").short(&["ep"]).columns(table::network::ENDPOINTS).create_on_update(),
+        namespaced("Event", "events").short(&["ev"]).columns(table::cluster::EVENTS).create_on_update().fields(&[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source.component",
+            "type",
+        ]),
+        namespaced("LimitRange", "limitranges")
+            .short(&["limits"])
+            .columns(table::config::LIMIT_RANGES)
+            .create_on_update(),
+        cluster("Namespace", "namespaces")
+            .short(&["ns"])
+            .columns(table::cluster::NAMESPACES)
+            .names(NameRule::Label)
+            .fields(&["status.phase"])
+            .verbs(&["create", "delete", "get", "list", "patch", "update", "watch"])
+            .plain("finalize", "Namespace", &["update"])
+            .status()
+            .returns_deleted(),
+        cluster("Node", "nodes").short(&["no"]).columns(table::cluster::NODES).fields(&["spec.unschedulable"]).status(),
+        namespaced("PersistentVolumeClaim", "persistentvolumeclaims")
+            .short(&["pvc"])
+            .columns(table::volumes::CLAIMS)
+            .returns_deleted()
+            .status(),
+        cluster("PersistentVolume", "persistentvolumes")
+            .short(&["pv"])
+            .columns(table::volumes::VOLUMES)
+            .returns_deleted()
+            .status(),
+        namespaced("Pod", "pods")
+            .short(&["po"])
+            .categories(&["all"])
+            .columns(table::pods::PODS)
+            .counted()
+            .returns_deleted()
+            .fields(&[
+                "spec.nodeName",
+                "spec.restartPolicy",
+                "spec.schedulerName",
+                "spec.serviceAccountName",
+                "spec.hostNetwork",
+                "status.phase",
+                "status.podIP",
+                "status.nominatedNodeName",
+            ])
+            .plain("attach", "PodAttachOptions", &["create", "get"])
+            .plain("binding", "Binding", &["create"])
+            .foreign("eviction", ("policy", "v1"), "Eviction", &["create"])
+            .plain("exec", "PodExecOptions", &["create", "get"])
+            .plain("log", "Pod", &["get"])
+            .plain("portforward", "PodPortForwardOptions", &["create", "get"])
+            .status(),
+        namespaced("PodTemplate", "podtemplates").columns(table::workloads::POD_TEMPLATES).returns_deleted(),
+        namespaced("ReplicationController", "replicationcontrollers")
+            .short(&["rc"])
+            .categories(&["all"])
+            .columns(table::workloads::REPLICATION_CONTROLLERS)
+            .fields(&["status.replicas"])
+            .counted()
+            .scale("spec.selector")
+            .status(),
+        namespaced("ResourceQuota", "resourcequotas")
+            .short(&["quota"])
+            .columns(table::config::QUOTAS)
+            .returns_deleted()
+            .status(),
+        namespaced("Secret", "secrets").columns(table::config::SECRETS).fields(&["type"]),
+        namespaced("ServiceAccount", "serviceaccounts")
+            .short(&["sa"])
+            .columns(table::config::SERVICE_ACCOUNTS)
+            .returns_deleted()
+            .foreign("token", ("authentication.k8s.io", "v1"), "TokenRequest", &["create"]),
+        namespaced("Service", "services")
+            .short(&["svc"])
+            .categories(&["all"])
+            .columns(table::network::SERVICES)
+            .names(NameRule::Label1035)
+            .fields(&["spec.clusterIP", "spec.type"])
+            .returns_deleted()
+            .status(),
+    ]
+}

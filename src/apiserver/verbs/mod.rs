@@ -1,0 +1,12 @@
+//! What can be done with a resource: a file per verb. Verbs share `write` and `respond`; none knows a path or a socket.
+
+pub(crate) mod collection;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod patch;
+pub(crate) mod pods;
+pub(crate) mod review;
+pub(crate) mod scale;
+pub(crate) mod update;
