@@ -1,0 +1,102 @@
+//! ReplicaSets: as many pods as asked for. The loop; what to do is decided in `plan`.
+
+mod plan;
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use tinderbox_client::{Applier, Cache, Error, ObjectKey, Queue, Result, Runner, runner::Action};
+
+use crate::context::Context;
+use crate::meta::controller_of;
+
+/// Runs the controller.
+pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
+    async move {
+        let sets = context.caches.get::<ReplicaSet>();
+        let pods = context.caches.get::<Pod>();
+        let queue = Queue::new(context.clock.clone());
+        sets.subscribe({
+            let queue = queue.clone();
+            move |change| queue.add(change.key())
+        });
+        pods.subscribe({
+            let (queue, sets) = (queue.clone(), sets.clone());
+            move |change| {
+                for pod in [change.old, change.new].into_iter().flatten() {
+                    owners_of(pod, &sets).into_iter().for_each(|key| queue.add(key));
+                }
+            }
+        });
+        sets.synced().await?;
+        pods.synced().await?;
+        let applier = context.applier("kube-controller-manager", "replicaset-controller");
+        let runner = Runner { name: "replicasets", queue, concurrency: 8, token: context.token.clone() };
+        let clock = context.clock.clone();
+        runner
+            .run(move |key| {
+                let (sets, pods) = (sets.clone(), pods.clone());
+                reconcile(key, sets, pods, applier.clone(), clock.now())
+            })
+            .await;
+        Ok(())
+    }
+    .boxed()
+}
+
+fn owners_of(pod: &Pod, sets: &Cache<ReplicaSet>) -> Vec<ObjectKey> {
+    let namespace = pod.namespace().unwrap_or_default();
+    match controller_of(pod) {
+        Some(owner) if owner.kind == "ReplicaSet" => vec![ObjectKey::new(namespace, &owner.name)],
+        Some(_) => Vec::new(),
+        None => {
+            let sets = sets.in_namespace(&namespace);
+            let wanting = sets.iter().filter(|set| {
+                let selector = set.spec.as_ref().map(|spec| &spec.selector);
+                selector
+                    .and_then(|selector| crate::meta::selector(selector).ok())
+                    .is_some_and(|selector| selector.matches_map(pod.metadata.labels.as_ref()))
+            });
+            wanting.map(|set| ObjectKey::of(&**set)).collect()
+        }
+    }
+}
+
+async fn reconcile(
+    key: ObjectKey,
+    sets: Cache<ReplicaSet>,
+    pods: Cache<Pod>,
+    applier: Arc<Applier>,
+    now: jiff::Timestamp,
+) -> Result<Action> {
+    let Some(set) = sets.get(&key) else {
+        return Ok(Action::Done);
+    };
+    let plan = plan::plan(&set, &pods.in_namespace(&key.namespace), now)?;
+    match applier.apply(plan).await {
+        Ok(again) => Ok(again.into()),
+        Err(error) => {
+            if let Some(step) = failure_to_tell(&sets, &key, &error, now) {
+                applier.step(step).await?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A refused create is told in the status, where the Deployment above finds it.
+fn failure_to_tell(
+    sets: &Cache<ReplicaSet>,
+    key: &ObjectKey,
+    error: &Error,
+    now: jiff::Timestamp,
+) -> Option<tinderbox_client::Step> {
+    if error.is_conflict() || error.is_namespace_terminating() || error.status().is_none() {
+        return None;
+    }
+    plan::failed(&*sets.get(key)?, &error.message(), now)
+}
