@@ -1,5 +1,26 @@
 //! A node: pods become processes. Images, mounts, volumes, addresses, names, logs and exec; it knows the cluster only through
 //! a Kubernetes client, and must not reach into the API server or the store.
 
+mod addresses;
+mod config;
+mod container;
+mod context;
+mod dns;
+mod events;
+mod fd;
+mod ids;
 pub mod image;
+mod kubelet;
+mod logs;
+mod node;
+mod objects;
+mod pods;
+mod probes;
+mod proxy;
 pub mod sandbox;
+mod services;
+mod streams;
+mod volumes;
+
+pub use self::config::{Capacity, KubeletConfig};
+pub use self::kubelet::{Kubelet, KubeletError};

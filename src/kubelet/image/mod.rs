@@ -1,6 +1,45 @@
-//! Images: what a container's file system and defaults are. Resolving names to [`Image`]s; it must not start anything.
+//! Images: what a container's file system and defaults are. Resolving names to [`Image`]s; it must not start a container.
+//!
+//! A native image is made of this machine's own userland and of downloaded packages: [`userland`] for the plain ones,
+//! [`spark`] for Spark's, [`native`] for those that a user describes. What is downloaded is kept in the [`cache`].
+
+mod cache;
+mod error;
+mod images;
+mod java;
+mod name;
+mod native;
+mod pip;
+mod progress;
+mod python;
+mod spark;
+mod unpack;
+mod userland;
+mod view;
 
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use cache::cache_dir;
+pub use error::ImageError;
+pub use images::Images;
+pub use name::Reference;
+pub use native::{HostFile, NativeImage};
+pub use progress::{Progress, Quiet};
+
+/// Folders outside /usr that the images' Java and Python come from; a place must be able to reach them. It may run a Python,
+/// which takes milliseconds.
+#[must_use]
+pub fn language_folders() -> Vec<PathBuf> {
+    let java = java::find(&[17, 21], false).ok().and_then(|java| java.root());
+    let python = python::find(9..=13).map(|python| python.root()).unwrap_or_default();
+    let binds = java.into_iter().chain(python).filter_map(|entry| match entry {
+        RootEntry::Bind { source, .. } => Some(source),
+        _ => None,
+    });
+    binds.collect()
+}
 
 /// A resolved image: a description of a root view and the defaults of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,7 +63,7 @@ pub struct Image {
 }
 
 /// One thing in a root view. Paths inside the container are absolute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RootEntry {
     /// A folder or file of the host, read-only.
     Bind {
@@ -58,4 +97,43 @@ pub enum RootEntry {
         /// Content.
         content: Vec<u8>,
     },
+}
+
+impl RootEntry {
+    pub(crate) fn bind(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
+        Self::Bind { source: source.into(), target: target.into() }
+    }
+
+    pub(crate) fn symlink(to: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
+        Self::Symlink { to: to.into(), target: target.into() }
+    }
+
+    pub(crate) fn directory(target: impl Into<PathBuf>, mode: u32) -> Self {
+        Self::Directory { target: target.into(), mode, writable: false }
+    }
+
+    pub(crate) fn own_directory(target: impl Into<PathBuf>, mode: u32) -> Self {
+        Self::Directory { target: target.into(), mode, writable: true }
+    }
+
+    pub(crate) fn file(target: impl Into<PathBuf>, mode: u32, content: impl Into<Vec<u8>>) -> Self {
+        Self::File { target: target.into(), mode, content: content.into() }
+    }
+}
+
+impl Image {
+    /// Sets a variable, in the place of an earlier one of that name.
+    pub(crate) fn set_env(&mut self, name: &str, value: impl Into<String>) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.into()));
+    }
+
+    /// Adds to a list like `PATH`, at its end.
+    pub(crate) fn append_env(&mut self, name: &str, value: &str) {
+        let known = self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        match known {
+            Some(known) if !known.is_empty() => self.set_env(name, format!("{known}:{value}")),
+            _ => self.set_env(name, value),
+        }
+    }
 }

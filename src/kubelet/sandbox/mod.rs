@@ -1,14 +1,57 @@
 //! The place process and what it does on request: pods as namespaces, containers as processes, sockets inside them.
 //! Linux mechanics only; it must not know Kubernetes objects.
+//!
+//! Why by hand and not by a container runtime. Looked at before writing: `crun` and `runc` as programs are not on users'
+//! machines, and Debian's crun refuses machines with hybrid cgroups. youki's `libcontainer` 0.7 always creates a cgroup
+//! manager and puts the process into a cgroup (which an ordinary user has no right to without delegation by systemd),
+//! takes its order as a bundle folder with a complete root file system (we compose one from binds), forks from the
+//! process that calls it (ours has threads and a heap of caches), keeps its state in files that outlive a kill -9,
+//! and adds 104 crates. Pods need none of that: they share one user namespace, need sockets handed out of their network
+//! namespaces, and must die with the node process. That is a few system calls per container.
+//!
+//! How it works. [`Place::start`] runs this very program again under another name; [`boot`] catches it before `main`,
+//! makes the namespaces and becomes process 1 of the place, [`server`] then answers requests in one thread.
+//! A pod is network, ipc and uts namespaces held by descriptors ([`pod`]); a container is a child of the place process
+//! that builds its root ([`root`]), puts on its rights ([`identity`], [`seccomp`]) and becomes the program ([`launch`]).
+//! When the node process ends, in whatever way, process 1 of the place ends, and the kernel ends all of its pods.
+
+mod birth;
+mod boot;
+mod error;
+mod identity;
+mod launch;
+mod link;
+mod mounts;
+mod netlink;
+mod network;
+mod place;
+mod pod;
+mod program;
+mod protocol;
+mod root;
+mod seccomp;
+mod server;
+mod start;
+mod system;
+mod usage;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+pub use self::error::PlaceError;
+pub use self::place::{Place, PlaceConfig};
 use crate::image::RootEntry;
 
 /// Names and address of a pod's own namespaces (network, ipc, uts).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PodSandbox {
     /// Unique id: the pod's UID.
     pub id: String,
@@ -21,7 +64,7 @@ pub struct PodSandbox {
 }
 
 /// One mount on top of the root view, in order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Mount {
     /// Path on the host (a volume's folder, or a file).
     pub source: MountSource,
@@ -32,7 +75,7 @@ pub struct Mount {
 }
 
 /// What is mounted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum MountSource {
     /// A folder or file of the host.
     Bind(PathBuf),
@@ -46,7 +89,7 @@ pub enum MountSource {
 }
 
 /// A process to start as a container.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ContainerSpec {
     /// The pod's id.
     pub pod: String,
@@ -78,6 +121,25 @@ pub struct ContainerSpec {
     pub stdin: bool,
 }
 
+/// A process to start inside a running container, with that container's user, rights and environment.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ExecSpec {
+    /// The container's id.
+    pub container: String,
+    /// Unique id of this process.
+    pub id: String,
+    /// Program and arguments; the program is looked up in the container's PATH.
+    pub argv: Vec<String>,
+    /// Added to the container's environment.
+    pub env: Vec<(String, String)>,
+    /// Working directory, if not the container's.
+    pub cwd: Option<PathBuf>,
+    /// Give it a terminal.
+    pub tty: bool,
+    /// Keep standard input open.
+    pub stdin: bool,
+}
+
 /// A started process: its streams, which the node process reads.
 #[derive(Debug)]
 pub struct Started {
@@ -89,10 +151,12 @@ pub struct Started {
     pub stdout: OwnedFd,
     /// Read end of standard error; absent with `tty`.
     pub stderr: Option<OwnedFd>,
+    /// What this machine could not give it (supplementary groups without a range of ids …), for an event.
+    pub warnings: Vec<String>,
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exited {
     /// The id of the container or exec.
     pub id: String,
@@ -100,4 +164,53 @@ pub struct Exited {
     pub code: i32,
     /// The signal, if one ended it.
     pub signal: Option<i32>,
+}
+
+/// What the processes of one container use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Resident memory in bytes; pages shared between its processes count once for each.
+    pub memory: u64,
+    /// Processor time spent, children that have ended included.
+    pub cpu: Duration,
+    /// Live processes.
+    pub processes: u32,
+}
+
+/// How user and group ids inside containers appear on the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostIds {
+    /// Each id has a machine id of its own: this one plus the id. Folders for a container can be given to that id.
+    Range {
+        /// The machine's id of the containers' root.
+        start: u32,
+    },
+    /// All ids of all containers are the one who runs the node process: files cannot be given to another id,
+    /// and supplementary groups cannot be set.
+    Single {
+        /// That user.
+        uid: u32,
+        /// That user's group.
+        gid: u32,
+    },
+}
+
+impl HostIds {
+    /// The machine's id of a container's user.
+    #[must_use]
+    pub fn uid(self, inside: u32) -> u32 {
+        match self {
+            Self::Range { start } => start.saturating_add(inside),
+            Self::Single { uid, .. } => uid,
+        }
+    }
+
+    /// The machine's id of a container's group.
+    #[must_use]
+    pub fn gid(self, inside: u32) -> u32 {
+        match self {
+            Self::Range { start } => start.saturating_add(inside),
+            Self::Single { gid, .. } => gid,
+        }
+    }
 }

@@ -1,0 +1,90 @@
+//! What every pod's worker shares: the node's client, place, images, events, addresses. No logic of its own beyond routing
+//! the ends of processes to those who wait for them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube::Client;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::addresses::Addresses;
+use crate::container::files::Resolver;
+use crate::events::Events;
+use crate::image::{Image, Images};
+use crate::objects::Objects;
+use crate::sandbox::{Exited, Place};
+use crate::services::Services;
+
+/// Images that pods of this node have run, by name: their ids.
+pub(crate) type KnownImages = Arc<Mutex<BTreeMap<String, String>>>;
+
+/// One node's means.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) node: String,
+    pub(crate) host_ip: Ipv4Addr,
+    pub(crate) place: Arc<Place>,
+    pub(crate) images: Arc<Images>,
+    pub(crate) known_images: KnownImages,
+    pub(crate) events: Events,
+    pub(crate) objects: Objects,
+    pub(crate) services: Services,
+    pub(crate) addresses: Addresses,
+    pub(crate) exits: Exits,
+    /// Folders of pods, by UID.
+    pub(crate) pods: PathBuf,
+    /// Folders of persistent volumes.
+    pub(crate) persistent: PathBuf,
+    pub(crate) resolver: Resolver,
+    pub(crate) cpu_millis: i64,
+    pub(crate) memory: i64,
+}
+
+impl Context {
+    /// Remembers an image for the node's status.
+    pub(crate) fn note_image(&self, image: &Image) {
+        let mut known = self.known_images.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(image.name.clone(), image.id.clone());
+    }
+}
+
+/// Hands the end of each process to the one who waits for it.
+#[derive(Clone, Default)]
+pub(crate) struct Exits(Arc<Mutex<HashMap<String, oneshot::Sender<Exited>>>>);
+
+impl Exits {
+    /// Routes what the place reports, until it is gone.
+    pub(crate) fn start(mut reports: mpsc::UnboundedReceiver<Exited>) -> Self {
+        let exits = Self::default();
+        let routes = exits.clone();
+        tokio::spawn(async move {
+            while let Some(exited) = reports.recv().await {
+                let waiting = routes.take(&exited.id);
+                if let Some(sender) = waiting {
+                    // Whoever waited may have lost interest.
+                    let _ = sender.send(exited);
+                }
+            }
+        });
+        exits
+    }
+
+    fn take(&self, id: &str) -> Option<oneshot::Sender<Exited>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
+    }
+
+    /// Announces interest in the end of a process that is about to start.
+    pub(crate) fn expect(&self, id: &str) -> oneshot::Receiver<Exited> {
+        let (sender, receiver) = oneshot::channel();
+        let mut routes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.insert(id.to_owned(), sender);
+        receiver
+    }
+
+    /// The process did not start after all.
+    pub(crate) fn forget(&self, id: &str) {
+        drop(self.take(id));
+    }
+}

@@ -1,0 +1,111 @@
+//! Why an image cannot be had.
+
+use std::path::PathBuf;
+
+use super::java::JavaError;
+use super::pip::FetchError;
+use super::python::PythonError;
+
+/// Why an image cannot be had. [`ImageError::reason`] is what Kubernetes calls it.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The name is none.
+    #[error("could not read the image name {name:?}: {reason}")]
+    Name {
+        /// As given.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Nobody has it.
+    #[error(
+        "image {name} not found: it was not loaded from an archive, neither tinderbox.yaml nor this program describes a native \
+         image of that name, and no registry was asked"
+    )]
+    NotFound {
+        /// The whole name.
+        name: String,
+    },
+    /// It is known, but a part of it could not be downloaded or unpacked.
+    #[error("could not get image {name}")]
+    Fetch {
+        /// The whole name.
+        name: String,
+        /// What happened.
+        source: FetchError,
+    },
+    /// It needs a Java that this machine does not have.
+    #[error("could not make image {name}")]
+    Java {
+        /// The whole name.
+        name: String,
+        /// What is there.
+        source: JavaError,
+    },
+    /// It needs a Python that this machine does not have.
+    #[error("could not make image {name}")]
+    Python {
+        /// The whole name.
+        name: String,
+        /// What is there.
+        source: PythonError,
+    },
+    /// Its description in tinderbox.yaml is wrong.
+    #[error("could not make image {name}: {problem}")]
+    Description {
+        /// The whole name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file that it is to show is not there.
+    #[error("could not make image {name}: there is no {}", path.display())]
+    MissingFile {
+        /// The whole name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl ImageError {
+    /// The reason that a container status gives: `InvalidImageName` or `ErrImagePull`.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Name { .. } => "InvalidImageName",
+            _ => "ErrImagePull",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Name { .. } => "write it as [registry/]repository[:tag][@digest]",
+            Self::NotFound { .. } => {
+                "load it from an archive (cargo xtask image load), describe it under images: in tinderbox.yaml, or use a \
+                 place that can pull it (--provider kind)"
+            }
+            Self::Fetch { source, .. } => source.hint(),
+            Self::Java { .. } => "install OpenJDK 17 or 21, or set JAVA_HOME to one",
+            Self::Python { .. } => "install a Python 3 of a fitting version as /usr/bin/python3 or on the PATH",
+            Self::Description { .. } | Self::MissingFile { .. } => {
+                "mend its description under images: in tinderbox.yaml"
+            }
+        }
+    }
+
+    /// The whole story in one line, for a container status or an event: the error, its causes, and what to do.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text + " (" + self.hint() + ")"
+    }
+}

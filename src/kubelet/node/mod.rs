@@ -1,0 +1,129 @@
+//! The Node object and its Lease: registered at the start, renewed for as long as the node lives.
+
+mod machine;
+pub(crate) mod object;
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use self::machine::Machine;
+use self::object::Facts;
+use crate::config::Capacity;
+use crate::context::KnownImages;
+
+const LEASE_NAMESPACE: &str = "kube-node-lease";
+const LEASE_SECONDS: i32 = 40;
+const RENEW: Duration = Duration::from_secs(10);
+/// The status is written anew after this many renewals, as a heartbeat.
+const STATUS_EVERY: u32 = 30;
+const RETRY: Duration = Duration::from_millis(200);
+
+/// This machine as a node.
+pub(crate) struct NodeAgent {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) address: String,
+    pub(crate) capacity: Capacity,
+    pub(crate) images: KnownImages,
+}
+
+impl NodeAgent {
+    /// Writes Node and Lease, once each.
+    pub(crate) async fn register(&self) -> kube::Result<String> {
+        let machine = Machine::read();
+        let now = Timestamp::now();
+        let facts = self.facts(&machine, now, now);
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let node = match nodes.get_opt(&self.name).await? {
+            Some(_) => {
+                let patch = json!({"metadata": {"labels": object::labels(&facts)}});
+                nodes.patch(&self.name, &PatchParams::default(), &Patch::Merge(patch)).await?
+            }
+            None => {
+                let node: Node = serde_json::from_value(object::node(&facts)).map_err(kube::Error::SerdeError)?;
+                nodes.create(&PostParams::default(), &node).await?
+            }
+        };
+        self.write_status(&object::status(&facts)).await?;
+        Ok(node.uid().unwrap_or_default())
+    }
+
+    /// Renews until it is aborted.
+    pub(crate) async fn keep(self, uid: String) {
+        let machine = Machine::read();
+        let since = Timestamp::now();
+        let mut rounds = 0_u32;
+        loop {
+            let renewed = self.renew(&uid).await;
+            let heartbeat = rounds > 0 && rounds.is_multiple_of(STATUS_EVERY);
+            let told = if heartbeat {
+                let facts = self.facts(&machine, since, Timestamp::now());
+                self.write_status(&object::status(&facts)).await
+            } else {
+                Ok(())
+            };
+            rounds = rounds.wrapping_add(1);
+            let pause = match renewed.and(told) {
+                Ok(()) => RENEW,
+                Err(error) => {
+                    tracing::debug!(%error, "cannot renew the node's lease; trying again");
+                    RETRY
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn images(&self) -> Vec<Value> {
+        let known = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().map(|(name, id)| json!({"names": [format!("{name}@{id}"), name], "sizeBytes": 0})).collect()
+    }
+
+    fn facts<'a>(&'a self, machine: &'a Machine, since: Timestamp, now: Timestamp) -> Facts<'a> {
+        Facts {
+            name: &self.name,
+            labels: &self.labels,
+            address: self.address.clone(),
+            capacity: self.capacity,
+            images: self.images(),
+            machine,
+            ready_since: since,
+            now,
+        }
+    }
+
+    async fn write_status(&self, status: &Value) -> kube::Result<()> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let patch = Patch::Merge(json!({ "status": status }));
+        nodes.patch_status(&self.name, &PatchParams::default(), &patch).await.map(drop)
+    }
+
+    async fn renew(&self, uid: &str) -> kube::Result<()> {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), LEASE_NAMESPACE);
+        let time = format!("{:.6}", Timestamp::now());
+        let spec = json!({"holderIdentity": self.name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": time});
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        match leases.patch(&self.name, &PatchParams::default(), &patch).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            outcome => return outcome.map(drop),
+        }
+        let lease = json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self.name, "namespace": LEASE_NAMESPACE,
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": self.name, "uid": uid}]},
+            "spec": spec,
+        });
+        let lease: Lease = serde_json::from_value(lease).map_err(kube::Error::SerdeError)?;
+        leases.create(&PostParams::default(), &lease).await.map(drop)
+    }
+}

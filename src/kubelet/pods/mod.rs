@@ -1,0 +1,13 @@
+//! Pods of this node: one worker each, its plan, its status.
+
+pub(crate) mod backoff;
+mod conditions;
+pub(crate) mod handle;
+pub(crate) mod manager;
+pub(crate) mod model;
+pub(crate) mod plan;
+mod qos;
+mod recover;
+pub(crate) mod status;
+mod worker;
+mod writer;

@@ -1,0 +1,250 @@
+//! Carries out what the plan decided, and writes the outcome into the state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, Preconditions};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Input, Worker};
+use crate::events::Level;
+use crate::pods::model::{Run, Sandbox, Stage, Stopping};
+use crate::pods::plan::Action;
+use crate::pods::status::pod_id;
+use crate::probes::check::Check;
+
+/// A pull that takes longer than this is announced.
+const PULL_ANNOUNCED: Duration = Duration::from_millis(100);
+const DELETE_PAUSE: Duration = Duration::from_millis(500);
+
+impl Worker {
+    pub(super) async fn act(&mut self, action: Action) {
+        let now = Timestamp::now();
+        match action {
+            Action::PrepareVolumes => self.prepare_volumes(now).await,
+            Action::CreateSandbox => self.create_sandbox(now).await,
+            Action::Start(index) => self.start(index, now).await,
+            Action::ReportBackOff(index) => self.report_back_off(index),
+            Action::ReportPullBackOff(index) => self.report_pull_back_off(index),
+            Action::Stop { container, deadline, message } => self.stop(container, deadline, message),
+            Action::Terminate { container, deadline } => self.terminate(container, deadline).await,
+            Action::Kill(index) => self.kill(index).await,
+            Action::Fail(verdict) => {
+                self.say(Level::Normal, verdict.reason, verdict.message.clone());
+                self.state.verdict = Some(verdict);
+            }
+            Action::Remove => self.remove().await,
+            Action::Delete => self.delete().await,
+        }
+    }
+
+    async fn start(&mut self, index: usize, now: Timestamp) {
+        let container = &mut self.state.containers[index];
+        container.begin(now);
+        container.run = Run::Starting;
+        let name = container.name.clone();
+        let image = self.spec_of(&name).and_then(|c| c.image.clone()).unwrap_or_default();
+        if let Some(known) = self.images.get(&image).cloned() {
+            self.launch(&name, &known).await;
+            return;
+        }
+        let context = self.context.clone();
+        let (pod, sender) = (self.pod.clone(), self.sender.clone());
+        let container = name.clone();
+        let resolving = tokio::spawn(async move {
+            let asked = image.clone();
+            let resolve = context.images.resolve(&asked);
+            tokio::pin!(resolve);
+            let say = |reason, text| {
+                context.events.container(&pod, &container, Level::Normal, reason, text);
+            };
+            let begun = std::time::Instant::now();
+            let outcome = match tokio::time::timeout(PULL_ANNOUNCED, &mut resolve).await {
+                Ok(outcome) => {
+                    if outcome.is_ok() {
+                        let text = format!("Container image \"{image}\" already present on machine");
+                        say("Pulled", text);
+                    }
+                    outcome
+                }
+                Err(_) => {
+                    say("Pulling", format!("Pulling image \"{image}\""));
+                    let outcome = resolve.await;
+                    if outcome.is_ok() {
+                        let took = begun.elapsed().as_secs_f64();
+                        say("Pulled", format!("Successfully pulled image \"{image}\" in {took:.3}s"));
+                    }
+                    outcome
+                }
+            };
+            let input = Input::Image { container, name: image, outcome };
+            // The worker may be gone meanwhile.
+            let _ = sender.send(input);
+        });
+        self.tasks.insert(name, vec![AbortOnDropHandle::new(resolving)]);
+    }
+
+    fn report_back_off(&mut self, index: usize) {
+        let container = &mut self.state.containers[index];
+        container.backoff.reported = true;
+        let name = container.name.clone();
+        let message = format!("Back-off restarting failed container {name} in pod {}", pod_id(&self.pod));
+        self.say_of(&name, Level::Warning, "BackOff", message);
+    }
+
+    fn report_pull_back_off(&mut self, index: usize) {
+        let name = self.state.containers[index].name.clone();
+        let image = self.spec_of(&name).and_then(|c| c.image.clone()).unwrap_or_default();
+        let container = &mut self.state.containers[index];
+        if let Run::Waiting(waiting) = &mut container.run {
+            let word = format!("Back-off pulling image \"{image}\"");
+            waiting.message = format!("{word}: {}: {}", waiting.reason, waiting.message);
+            waiting.reason = "ImagePullBackOff";
+            self.say_of(&name, Level::Normal, "BackOff", word);
+            self.say_of(&name, Level::Warning, "Failed", "Error: ImagePullBackOff".to_owned());
+        }
+    }
+
+    fn stop(&mut self, index: usize, deadline: Timestamp, message: Option<String>) {
+        let force = self.state.deletion.is_some_and(|deletion| deletion.force);
+        let container = &mut self.state.containers[index];
+        let name = container.name.clone();
+        let hook = container.pre_stop && !force;
+        let Some(running) = container.running_mut() else {
+            return;
+        };
+        let run = running.id.clone();
+        running.stopping = Some(Stopping { deadline, stage: if hook { Stage::PreStop } else { Stage::HookDone } });
+        let message = message.unwrap_or_else(|| format!("Stopping container {name}"));
+        self.say_of(&name, Level::Normal, "Killing", message);
+        // Probes have nothing more to decide.
+        self.tasks.remove(&name);
+        if hook {
+            self.run_pre_stop(&name, run, deadline);
+        }
+    }
+
+    fn run_pre_stop(&mut self, name: &str, run: String, deadline: Timestamp) {
+        let lifecycle = self.spec_of(name).and_then(|c| c.lifecycle.as_ref());
+        let hook = lifecycle.and_then(|l| l.pre_stop.clone());
+        let (Some(hook), Some(target)) = (hook, self.target(name)) else {
+            return;
+        };
+        let limit = super::until(Some(deadline));
+        let (sender, container, pod) = (self.sender.clone(), name.to_owned(), self.pod.clone());
+        let task = tokio::spawn(async move {
+            let outcome = target.check(&Check::of_hook(&hook), limit).await;
+            if let Err(text) = outcome {
+                let text = format!("PreStopHook failed: {text}");
+                target.context.events.container(&pod, &container, Level::Warning, "FailedPreStopHook", text);
+            }
+            let _ = sender.send(Input::Stopped { container, run });
+        });
+        self.tasks.insert(name.to_owned(), vec![AbortOnDropHandle::new(task)]);
+    }
+
+    async fn terminate(&mut self, index: usize, deadline: Timestamp) {
+        let name = self.state.containers[index].name.clone();
+        let signal = self.stop_signal(&name);
+        let Some(running) = self.state.containers[index].running_mut() else {
+            return;
+        };
+        let run = running.id.clone();
+        let force = self.state.deletion.is_some_and(|deletion| deletion.force);
+        let (stage, signal) = if force { (Stage::Forced, libc::SIGKILL) } else { (Stage::Asked, signal) };
+        running.stopping = Some(Stopping { deadline, stage });
+        self.signal(&run, signal).await;
+    }
+
+    async fn kill(&mut self, index: usize) {
+        let Some(running) = self.state.containers[index].running_mut() else {
+            return;
+        };
+        let run = running.id.clone();
+        if let Some(stopping) = &mut running.stopping {
+            stopping.stage = Stage::Forced;
+        }
+        self.signal(&run, libc::SIGKILL).await;
+    }
+
+    async fn signal(&self, run: &str, signal: i32) {
+        if let Err(error) = self.context.place.signal(run, signal).await {
+            // It has ended already: its exit is on the way.
+            tracing::debug!(%error, run, signal, "a signal was not delivered");
+        }
+    }
+
+    fn stop_signal(&self, name: &str) -> i32 {
+        let lifecycle = self.spec_of(name).and_then(|c| c.lifecycle.as_ref());
+        let wanted = lifecycle.and_then(|l| l.stop_signal.as_deref());
+        let signal: Option<nix::sys::signal::Signal> = wanted.and_then(|name| name.parse().ok());
+        signal.map_or(libc::SIGTERM, |signal| signal as i32)
+    }
+
+    /// Removes sandbox and volumes for good.
+    async fn remove(&mut self) {
+        for container in &mut self.state.containers {
+            if container.run == Run::Starting {
+                container.run = Run::Waiting(crate::pods::model::Waiting::default());
+            }
+        }
+        self.tasks.clear();
+        self.runs.clear();
+        if self.state.sandbox == Sandbox::Ready
+            && let Err(error) = self.context.place.remove_pod(&self.uid).await
+        {
+            tracing::warn!(%error, pod = pod_id(&self.pod), "cannot remove a pod's sandbox");
+        }
+        self.state.sandbox = Sandbox::None;
+        self.address = None;
+        self.state.volumes_ready = false;
+        if let Err(error) = self.volumes.clean() {
+            tracing::warn!(%error, pod = pod_id(&self.pod), "cannot remove a pod's volumes");
+        }
+        self.watched.clear();
+        self._forwarders.clear();
+        self.images.clear();
+        self.state.removed = true;
+    }
+
+    /// Deletes the object for good, once its last status is written.
+    async fn delete(&mut self) {
+        self.publish(Timestamp::now());
+        self.writer.flush().await;
+        let namespace = self.pod.metadata.namespace.clone().unwrap_or_default();
+        let name = self.pod.metadata.name.clone().unwrap_or_default();
+        let api: Api<Pod> = Api::namespaced(self.context.client.clone(), &namespace);
+        let params = DeleteParams {
+            grace_period_seconds: Some(0),
+            preconditions: Some(Preconditions { uid: Some(self.uid.clone()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        loop {
+            match api.delete(&name, &params).await {
+                Ok(_) => break,
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => break,
+                Err(error) => {
+                    tracing::warn!(%error, pod = pod_id(&self.pod), "cannot delete a pod; trying again");
+                    tokio::time::sleep(DELETE_PAUSE).await;
+                }
+            }
+        }
+        self.state.deleted = true;
+    }
+
+    /// The running container as probes and hooks see it.
+    pub(super) fn target(&self, name: &str) -> Option<Arc<crate::probes::check::Target>> {
+        let container = self.state.containers.iter().find(|c| c.name == name)?;
+        let spec = self.spec_of(name)?;
+        Some(Arc::new(crate::probes::check::Target {
+            context: self.context.clone(),
+            container: name.to_owned(),
+            run: container.running()?.id.clone(),
+            address: self.state.address.unwrap_or(self.context.host_ip),
+            ports: spec.ports.clone().unwrap_or_default(),
+        }))
+    }
+}
