@@ -1,0 +1,247 @@
+//! The folder of one cluster, `.tinderbox/<name>`: where things lie in it, the lock that lets one `up` or `down` at a time
+//! through, and its removal. It must not know what the files say.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// Folder names beside the clusters' own that no cluster may take.
+const RESERVED: [&str; 1] = ["reports"];
+
+/// The folder of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    name: String,
+    home: PathBuf,
+    path: PathBuf,
+}
+
+impl Folder {
+    /// The folder of cluster `name` under `home` (`.tinderbox`); nothing is made yet.
+    ///
+    /// # Errors
+    /// When the name cannot be a cluster's.
+    pub fn new(home: &Path, name: &str) -> Result<Self, Error> {
+        let mut wrong = tinderbox_api::names::dns_label(name);
+        if RESERVED.contains(&name) {
+            wrong.push("it is reserved".to_owned());
+        }
+        // The node's own name and its host name are built from it.
+        if name.len() > 40 {
+            wrong.push("it must be no more than 40 characters".to_owned());
+        }
+        if let Some(why) = wrong.into_iter().next() {
+            return Err(Error::Name { name: name.to_owned(), why });
+        }
+        Ok(Self { name: name.to_owned(), home: home.to_owned(), path: home.join(name) })
+    }
+
+    /// The cluster's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Settings and identity of the node process.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.path.join("state.json")
+    }
+
+    /// Credentials of the administrator.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.path.join("kubeconfig")
+    }
+
+    /// What the node process says.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.path.join("node.log")
+    }
+
+    /// Keys and certificates.
+    #[must_use]
+    pub fn pki(&self) -> PathBuf {
+        self.path.join("pki")
+    }
+
+    /// Folders that containers see parts of: those of pods, and persistent volumes.
+    #[must_use]
+    pub fn of_pods(&self) -> [PathBuf; 2] {
+        [self.path.join("pods"), self.path.join("volumes")]
+    }
+
+    /// Objects.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.path.join("store")
+    }
+
+    /// Whether there is anything of the cluster.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.path.symlink_metadata().is_ok()
+    }
+
+    /// Makes the folder, for its owner alone.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn create(&self) -> Result<(), Error> {
+        let fail = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::File { act: "make the folder", path, source }
+        };
+        fs::create_dir_all(&self.home).map_err(fail(&self.home))?;
+        match DirBuilder::new().mode(0o700).create(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.path.is_dir() => Ok(()),
+            other => other.map_err(fail(&self.path)),
+        }
+    }
+
+    /// Takes the lock, making the folder if need be; waits for another holder, after telling `waiting`.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn lock(&self, waiting: impl Fn()) -> Result<Lock, Error> {
+        let path = self.path.join("lock");
+        let fail = |source| Error::File { act: "lock", path: path.clone(), source };
+        loop {
+            self.create()?;
+            let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+            let file = match opened {
+                // A `down` removed the folder between the two steps.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(fail)?,
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => {
+                    waiting();
+                    file.lock().map_err(fail)?;
+                }
+                Err(fs::TryLockError::Error(error)) => return Err(fail(error)),
+            }
+            // The file that was waited for may have been removed meanwhile; then another one counts.
+            let mine = file.metadata().map_err(fail)?;
+            match fs::metadata(&path) {
+                Ok(there) if there.ino() == mine.ino() && there.dev() == mine.dev() => return Ok(Lock(file)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+    }
+
+    /// Whether somebody holds the lock now.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        File::open(self.path.join("lock"))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    /// Removes the folder and all in it, also what its owner may not write; then `.tinderbox` itself, if nothing else is there.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn remove(&self) -> Result<(), Error> {
+        remove_tree(&self.path).map_err(|(path, source)| Error::File { act: "remove", path, source })?;
+        // It stays where anything else is in it.
+        let _ = fs::remove_dir(&self.home);
+        Ok(())
+    }
+}
+
+/// The lock of a folder, held until it is dropped in every process that has it.
+#[derive(Debug)]
+pub struct Lock(pub(super) File);
+
+fn remove_tree(path: &Path) -> Result<(), (PathBuf, io::Error)> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        Err(error) => return Err((path.to_owned(), error)),
+    }
+    // A container took away its own right to write a folder; its owner can give it back.
+    open_up(path);
+    fs::remove_dir_all(path).map_err(|error| (path.to_owned(), error))
+}
+
+fn open_up(path: &Path) {
+    if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return;
+    }
+    // What cannot be opened makes the removal fail, which reports it.
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        open_up(&entry.path());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn names() {
+        let home = Path::new("/nowhere");
+        assert!(Folder::new(home, "local").is_ok());
+        for bad in ["", "Local", "a/b", "..", "reports", &"a".repeat(41)] {
+            assert!(matches!(Folder::new(home, bad), Err(Error::Name { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_second_lock_waits_for_the_first_and_sees_a_removal() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(&dir.path().join("home"), "local").expect("a name");
+        let first = folder.lock(|| panic!("nobody has it")).expect("a lock");
+        assert!(folder.is_locked());
+        let waited = AtomicBool::new(false);
+        let (told, hears) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                folder.lock(|| {
+                    waited.store(true, Ordering::SeqCst);
+                    told.send(()).expect("the test listens");
+                })
+            });
+            hears.recv().expect("it waits");
+            folder.remove().expect("removed");
+            drop(first);
+            let lock = second.join().expect("no panic").expect("a lock");
+            assert!(folder.exists() && folder.is_locked());
+            drop(lock);
+        });
+        assert!(waited.load(Ordering::SeqCst) && !folder.is_locked());
+        folder.remove().expect("removed");
+        folder.remove().expect("twice is fine");
+        assert!(!dir.path().join("home").exists());
+    }
+
+    #[test]
+    fn removes_what_its_owner_may_not_write() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(dir.path(), "local").expect("a name");
+        folder.create().expect("made");
+        assert_eq!(fs::metadata(folder.path()).expect("there").permissions().mode() & 0o777, 0o700);
+        let deep = folder.path().join("a/b");
+        fs::create_dir_all(&deep).expect("made");
+        fs::write(deep.join("file"), "x").expect("written");
+        fs::set_permissions(&deep, fs::Permissions::from_mode(0o500)).expect("set");
+        folder.remove().expect("removed");
+        assert!(!folder.exists());
+    }
+}

@@ -1,0 +1,220 @@
+//! The embedded place: a small Kubernetes in one detached process of this machine. This side brings that process up and takes
+//! it away; `node` is what runs inside it.
+
+mod folder;
+mod handshake;
+pub mod images;
+mod kubeconfig;
+pub mod machine;
+pub mod node;
+mod port;
+pub mod process;
+mod spawn;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::{Arrival, Down, Endpoint, Error, Found, Provider, Talk, Up};
+pub use folder::Folder;
+pub use kubeconfig::context;
+pub use port::holder;
+use process::Identity;
+pub use state::{Settings, State};
+pub use tinderbox_kubelet::image::NativeImage;
+
+/// How long a node process may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long the kernel may take to end it when it is killed.
+const KILL: Duration = Duration::from_secs(10);
+
+/// One cluster of the embedded place.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    folder: Folder,
+    settings: Settings,
+}
+
+impl Embedded {
+    /// The cluster `name` whose folder lies in `home`; nothing is done yet.
+    ///
+    /// # Errors
+    /// When the name cannot be a cluster's.
+    pub fn new(home: &Path, name: &str, settings: Settings) -> Result<Self, Error> {
+        // The node is recognised by this path in its command line: it must not depend on where a command is called from.
+        let home = std::path::absolute(home).map_err(|source| Error::File {
+            act: "make absolute",
+            path: home.to_owned(),
+            source,
+        })?;
+        Ok(Self { folder: Folder::new(&home, name)?, settings })
+    }
+
+    /// The cluster's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The names of the clusters that have a folder in `home`.
+    ///
+    /// # Errors
+    /// When `home` cannot be listed.
+    pub fn names(home: &Path) -> Result<Vec<String>, Error> {
+        let entries = match std::fs::read_dir(home) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(Error::File { act: "list", path: home.to_owned(), source }),
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| Folder::new(home, name).is_ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn endpoint(&self, port: u16, pid: Option<i32>) -> Endpoint {
+        Endpoint { server: format!("https://127.0.0.1:{port}"), kubeconfig: self.folder.kubeconfig(), pid }
+    }
+
+    /// Ends the node process and keeps the cluster's state: the next `up` continues with every object.
+    ///
+    /// # Errors
+    /// When the process cannot be ended.
+    pub async fn stop(&self) -> Result<Stopped, Error> {
+        let mut stopped = Stopped::default();
+        for node in self.nodes() {
+            let fail = |source| Error::Kill { pid: node.pid, source };
+            let Some(handle) = node.open().map_err(fail)? else {
+                continue;
+            };
+            stopped.any = true;
+            handle.signal(Signal::SIGTERM).map_err(fail)?;
+            if handle.ended(GRACE).await.map_err(fail)? {
+                continue;
+            }
+            stopped.killed = true;
+            handle.signal(Signal::SIGKILL).map_err(fail)?;
+            if !handle.ended(KILL).await.map_err(fail)? {
+                return Err(fail(std::io::Error::from(std::io::ErrorKind::TimedOut)));
+            }
+        }
+        Ok(stopped)
+    }
+
+    /// The node's processes: as the state file says, or by their command line where it says nothing that can be read.
+    fn nodes(&self) -> Vec<Identity> {
+        let noted = State::load(&self.folder).ok().flatten().and_then(|state| state.node);
+        match noted.filter(Identity::is_alive) {
+            Some(node) => vec![node],
+            None => process::nodes_of(self.folder.path()).unwrap_or_default(),
+        }
+    }
+}
+
+/// What ending the node process came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stopped {
+    /// There was one.
+    pub any: bool,
+    /// It had to be killed.
+    pub killed: bool,
+}
+
+impl Provider for Embedded {
+    async fn up(&self, talk: &Talk) -> Result<Up, Error> {
+        let start = Instant::now();
+        let program = program()?;
+        let fresh = !self.folder.exists();
+        let (folder, said) = (self.folder.clone(), talk.clone());
+        let lock = tokio::task::spawn_blocking(move || {
+            folder.lock(|| said.say("another command works on this cluster: waiting for it"))
+        })
+        .await
+        .map_err(|error| Error::Compose {
+            act: "wait for the lock of the cluster".to_owned(),
+            source: Box::new(error),
+            hint: None,
+            class: crate::Class::Failed,
+        })??;
+        let earlier = State::load(&self.folder)?;
+        if let Some(state) = &earlier
+            && let (Some(node), Some(port), true) = (&state.node, state.port, state.ready)
+            && node.is_alive()
+        {
+            return Ok(Up {
+                arrival: Arrival::Already,
+                endpoint: self.endpoint(port, Some(node.pid)),
+                took: start.elapsed(),
+                notes: Vec::new(),
+            });
+        }
+        // A node that lives but never became ready while the lock is free has lost its way.
+        self.stop().await?;
+        let arrival = if earlier.is_some() { Arrival::Continued } else { Arrival::New };
+        let mut state = earlier.unwrap_or_else(|| State::new(self.settings.clone()));
+        state.settings = self.settings.clone();
+        state.node = None;
+        state.ready = false;
+        state.save(&self.folder)?;
+        let newborn = spawn::Newborn::new(&program, &self.folder, lock, fresh)?;
+        let ready = newborn.ready(talk).await?;
+        Ok(Up {
+            arrival,
+            endpoint: self.endpoint(ready.port, Some(ready.pid)),
+            took: start.elapsed(),
+            notes: ready.notes,
+        })
+    }
+
+    fn find(&self) -> Result<Found, Error> {
+        if !self.folder.exists() {
+            return Ok(Found::Nothing);
+        }
+        let state = State::load(&self.folder)?;
+        let alive = state.as_ref().and_then(|state| state.node.as_ref()).is_some_and(Identity::is_alive);
+        Ok(match state {
+            Some(State { ready: true, port: Some(port), node: Some(node), .. }) if alive => {
+                Found::Running(self.endpoint(port, Some(node.pid)))
+            }
+            _ if alive || self.folder.is_locked() => Found::Starting,
+            _ => Found::Stopped,
+        })
+    }
+
+    async fn down(&self) -> Result<Down, Error> {
+        let start = Instant::now();
+        if !self.folder.exists() {
+            return Ok(Down { existed: false, stopped: false, killed: false, took: start.elapsed() });
+        }
+        let stopped = self.stop().await?;
+        self.folder.remove()?;
+        Ok(Down { existed: true, stopped: stopped.any, killed: stopped.killed, took: start.elapsed() })
+    }
+}
+
+/// The program whose verb `node` runs a node: this one, the one beside it, or the one named in `TINDERBOX_PROGRAM`.
+fn program() -> Result<PathBuf, Error> {
+    if let Some(named) = std::env::var_os("TINDERBOX_PROGRAM") {
+        return Ok(PathBuf::from(named));
+    }
+    let own = std::env::current_exe().map_err(|source| Error::File {
+        act: "find the program of",
+        path: "/proc/self".into(),
+        source,
+    })?;
+    if own.file_stem().is_some_and(|stem| stem == "xtask") {
+        return Ok(own);
+    }
+    // A test binary lies one folder below the programs.
+    let looked: Vec<PathBuf> = own.ancestors().skip(1).take(2).map(|dir| dir.join("xtask")).collect();
+    if let Some(found) = looked.iter().find(|path| path.is_file()) {
+        return Ok(found.clone());
+    }
+    which::which("xtask").map_err(|_| Error::Program { looked })
+}

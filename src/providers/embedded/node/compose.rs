@@ -1,0 +1,201 @@
+//! The one composer of a cluster: place, store, API server, controllers and kubelet, started side by side where they do not need
+//! each other, and ended in the order that loses nothing.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams};
+use tinderbox_apiserver::auth::User;
+use tinderbox_apiserver::auth::pki::Pki;
+use tinderbox_apiserver::auth::token::Tokens;
+use tinderbox_apiserver::{ApiServer, Config, HISTORY};
+use tinderbox_client::{Clock, wait};
+use tinderbox_kubelet::image::{Images, Quiet, cache_dir, language_folders};
+use tinderbox_kubelet::sandbox::{Place, PlaceConfig, PlaceError};
+use tinderbox_kubelet::{Capacity, Kubelet, KubeletConfig};
+use tinderbox_store::{OpenError, Options, Store};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::embedded::folder::Folder;
+use crate::embedded::state::Settings;
+use crate::{Class, Error};
+
+/// The API's addresses inside the place: the service `kubernetes`, and what stands behind it.
+const INSIDE: [SocketAddrV4; 2] =
+    [SocketAddrV4::new(Ipv4Addr::new(10, 96, 0, 1), 443), SocketAddrV4::new(Ipv4Addr::new(10, 244, 0, 1), 6443)];
+/// The address that pods ask for names.
+const DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
+/// The binding that lets nodes read services and what stands behind them.
+const PROXY: &str = "tinderbox:node-proxier";
+/// How long the node may take until it calls itself ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long controllers may take to end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The name of a cluster's first node.
+pub(super) fn node_name(cluster: &str) -> String {
+    format!("{cluster}-0")
+}
+
+/// A running cluster.
+pub(super) struct Cluster {
+    pub(super) pki: Pki,
+    server: ApiServer,
+    kubelet: Arc<Kubelet>,
+    controllers: TaskTracker,
+    token: CancellationToken,
+    listeners: TaskTracker,
+}
+
+impl Cluster {
+    /// Starts everything and comes back when the API answers and the node is ready.
+    pub(super) async fn start(folder: &Folder, settings: &Settings, outside: TcpListener) -> Result<Self, Error> {
+        let (place, pki, store) = tokio::try_join!(place(folder, settings), keys(folder), store(folder))?;
+        let tokens = pki.token_key().map_err(failed("read the key of tokens"))?;
+        let tokens = Tokens::from_pem(&tokens).map_err(failed("use the key of tokens"))?;
+        let tls = pki.server_config().map_err(failed("set up TLS"))?;
+        let mut listeners = vec![outside];
+        for address in INSIDE {
+            listeners.push(place.listen_tcp(address).await.map_err(refused)?);
+        }
+        let server =
+            ApiServer::new(Config::new(store, Arc::new(tokens))).await.map_err(failed("start the API server"))?;
+        let serving = TaskTracker::new();
+        for listener in listeners {
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("listen"))?;
+            let (server, tls) = (server.clone(), Arc::clone(&tls));
+            serving.spawn(async move { server.serve(listener, tls).await });
+        }
+        serving.close();
+        let client =
+            |name: &str, group: &str| Client::new(server.service_as(User::authenticated(name, &[group])), "default");
+        let (controllers, token) = (TaskTracker::new(), CancellationToken::new());
+        let config = tinderbox_controllers::Config {
+            ca: pki.ca_certificate().to_owned(),
+            volumes_dir: folder.of_pods()[1].clone(),
+            clock: Clock::system(),
+        };
+        let masters = client("system:kube-controller-manager", tinderbox_apiserver::auth::MASTERS);
+        tinderbox_controllers::spawn_all(masters, config, &controllers, &token);
+        controllers.close();
+        let node = node_name(folder.name());
+        let admin = client("system:tinderbox", tinderbox_apiserver::auth::MASTERS);
+        let binding = Api::<ClusterRoleBinding>::all(admin);
+        binding
+            .patch(PROXY, &PatchParams::apply("tinderbox").force(), &Patch::Apply(proxy_binding()))
+            .await
+            .map_err(failed("let the node forward connections to services"))?;
+        let as_node = client(&format!("system:node:{node}"), "system:nodes");
+        let config = KubeletConfig {
+            client: as_node.clone(),
+            node_name: node.clone(),
+            labels: BTreeMap::new(),
+            cluster_dns: Some(DNS),
+            state_dir: folder.path().to_owned(),
+            images: Arc::new(Images::new(cache_dir(), settings.images.clone(), Arc::new(Quiet))),
+            capacity: Capacity::of_machine(folder.path()),
+        };
+        let kubelet = Arc::new(Kubelet::start(config, Arc::new(place)).await.map_err(failed("start the kubelet"))?);
+        server.set_streams(&kubelet);
+        wait::object(Api::all(as_node), &node, "the node to be ready", PATIENCE, is_ready)
+            .await
+            .map_err(failed("get the node ready"))?;
+        Ok(Self { pki, server, kubelet, controllers, token, listeners: serving })
+    }
+
+    /// Ends it: the pods first, then those who write, then the API, and the store when nobody writes any more.
+    pub(super) async fn stop(self) {
+        self.kubelet.stop().await;
+        self.token.cancel();
+        if tokio::time::timeout(FAREWELL, self.controllers.wait()).await.is_err() {
+            tracing::warn!("a controller does not end");
+        }
+        drop(self.kubelet);
+        self.server.shutdown();
+        self.listeners.wait().await;
+        self.server.store().close().await;
+    }
+}
+
+/// The node forwards connections to services itself, as kube-proxy does elsewhere: it may read what that may.
+fn proxy_binding() -> serde_json::Value {
+    serde_json::json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": PROXY},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:node-proxier"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}],
+    })
+}
+
+fn is_ready(node: Option<&Node>) -> bool {
+    let conditions = node.and_then(|node| node.status.as_ref()).and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+async fn place(folder: &Folder, settings: &Settings) -> Result<Place, Error> {
+    let cache = cache_dir();
+    let [pods, volumes] = folder.of_pods();
+    let mut binds = vec![cache.clone(), pods.clone(), volumes.clone()];
+    for image in &settings.images {
+        binds.extend(image.jars.iter().cloned());
+        binds.extend(image.files.iter().map(|file| file.source.clone()));
+    }
+    blocking("start the place of the pods", move || {
+        std::fs::create_dir_all(&cache).map_err(|source| Error::File {
+            act: "make the folder",
+            path: cache,
+            source,
+        })?;
+        for dir in [pods, volumes] {
+            // Containers with other ids go through it; the cluster's own folder above keeps other users of the machine out.
+            let made = std::fs::create_dir_all(&dir);
+            made.and_then(|()| std::fs::set_permissions(&dir, Permissions::from_mode(0o711)))
+                .map_err(|source| Error::File { act: "make the folder", path: dir, source })?;
+        }
+        binds.extend(language_folders());
+        // What a description names and is not there, a pod that wants it will say.
+        binds.retain(|path| path.exists());
+        Place::start(PlaceConfig { binds }).map_err(refused)
+    })
+    .await
+}
+
+async fn keys(folder: &Folder) -> Result<Pki, Error> {
+    let folder = folder.clone();
+    blocking("open the keys", move || super::open_pki(&folder)).await
+}
+
+async fn store(folder: &Folder) -> Result<Store, Error> {
+    let dir = folder.store();
+    blocking("open the store", move || Store::open(Options { dir: Some(dir), history: HISTORY }).map_err(unopened))
+        .await
+}
+
+async fn blocking<T: Send + 'static>(
+    act: &'static str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(failed(act)(error)))
+}
+
+fn failed<E: std::error::Error + Send + Sync + 'static>(act: &'static str) -> impl FnOnce(E) -> Error {
+    move |source| Error::Compose { act: act.to_owned(), source: Box::new(source), hint: None, class: Class::Failed }
+}
+
+fn refused(error: PlaceError) -> Error {
+    let hint = error.hint().map(str::to_owned);
+    let class = if matches!(error, PlaceError::Refused { .. }) { Class::Environment } else { Class::Failed };
+    Error::Compose { act: "make the place where pods run".to_owned(), source: Box::new(error), hint, class }
+}
+
+fn unopened(error: OpenError) -> Error {
+    let hint = Some(error.hint().to_owned());
+    Error::Compose { act: "open the store".to_owned(), source: Box::new(error), hint, class: Class::Environment }
+}
