@@ -1,1 +1,46 @@
-//! Placeholder.
+//! Tinderbox as a library: the use cases behind the command line, each a function from a [`Project`] to a typed report.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), tinderbox::Error> {
+//! let project = tinderbox::Project::open(&tinderbox::Place { cluster: "local".into(), ..Default::default() })?;
+//! let talk = tinderbox::Talk::silent();
+//! let (_, cluster) = tinderbox::up::up(&project, "up", &talk).await?;
+//! let app = project.target("flights-report")?;
+//! let report = tinderbox::run::run(&project, &cluster, "flights-report", &app, std::time::Duration::from_secs(300), &talk).await?;
+//! assert_eq!(report.outcome, tinderbox::run::Outcome::Succeeded);
+//! # Ok(()) }
+//! ```
+//!
+//! Nothing here prints: what happens meanwhile is told through [`Talk`], the result is returned.
+
+mod apply;
+pub mod bench;
+pub mod cluster;
+pub mod doctor;
+pub mod e2e;
+pub mod error;
+pub mod event;
+pub mod explain;
+pub mod export;
+mod follow;
+mod images;
+pub mod kin;
+pub mod kubectl;
+pub mod kustomize;
+pub mod logs;
+pub mod manifest;
+mod observe;
+pub mod project;
+pub mod report;
+pub mod run;
+pub mod scenario;
+mod session;
+pub mod status;
+pub mod suggest;
+pub mod up;
+
+pub use error::{Class, Error};
+pub use event::{Event, Talk};
+pub use project::{Place, Project};
+pub use session::Submitted;
+pub use tinderbox_providers as providers;

@@ -1,0 +1,185 @@
+//! Bringing objects into a cluster by server-side apply, in an order in which each finds what it needs, and taking them out again.
+//! A finished run of a fixed name is replaced. It must not wait for what the objects do.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy};
+use serde_json::Value;
+use tinderbox_client::wait;
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::event::{Applied, Event, Talk};
+use crate::manifest::Object;
+
+/// The field manager of everything that the harness applies.
+const MANAGER: &str = "tinderbox";
+/// How long an object may take to go when it is deleted.
+const REMOVAL: Duration = Duration::from_secs(60);
+
+/// The order in which kinds are applied; others come last but for what starts pods.
+const ORDER: [&str; 14] = [
+    "Namespace",
+    "CustomResourceDefinition",
+    "PriorityClass",
+    "StorageClass",
+    "ServiceAccount",
+    "Secret",
+    "ConfigMap",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Service",
+];
+
+/// Sorts objects so that each comes after what it needs.
+pub(crate) fn in_order(objects: &mut [Object]) {
+    objects.sort_by_key(|object| {
+        let kind = object.value["kind"].as_str().unwrap_or_default();
+        ORDER.iter().position(|known| *known == kind).unwrap_or(ORDER.len())
+    });
+}
+
+/// Applies objects, and tells what each came to. Those without a namespace go to `namespace`.
+///
+/// # Errors
+/// When the API rejects one; those before it stay applied.
+pub(crate) async fn apply(
+    cluster: &Cluster,
+    objects: &[Object],
+    namespace: &str,
+    talk: &Talk,
+) -> Result<Vec<DynamicObject>, Error> {
+    let mut done = Vec::with_capacity(objects.len());
+    for object in objects {
+        let (applied, outcome) = apply_one(cluster, object, namespace).await?;
+        let mut name = object.name();
+        name.namespace = applied.namespace().unwrap_or_default();
+        name.name = applied.name_any();
+        talk.tell(Event::Applied { object: name, outcome });
+        done.push(applied);
+    }
+    Ok(done)
+}
+
+async fn apply_one(cluster: &Cluster, object: &Object, namespace: &str) -> Result<(DynamicObject, Applied), Error> {
+    let name = object.name();
+    let collection = cluster.collection_of(&object.value, namespace).await?;
+    if name.name.is_empty() {
+        // A name that the API makes: there is nothing to apply to.
+        let made = serde_json::from_value(object.value.clone())
+            .map_err(|error| Error::Document { place: object.place_of(""), message: error.to_string() })?;
+        let created = collection.create(&PostParams::default(), &made).await;
+        return Ok((created.map_err(|error| rejection(error, object))?, Applied::Created));
+    }
+    let before = collection.get_opt(&name.name).await.map_err(Error::api(format!("look at {name}")))?;
+    let applied = collection
+        .patch(&name.name, &PatchParams::apply(MANAGER).force().validation_strict(), &Patch::Apply(&object.value))
+        .await
+        .map_err(|error| rejection(error, object))?;
+    let outcome = match before {
+        None => Applied::Created,
+        Some(before) if before.resource_version() == applied.resource_version() => Applied::Unchanged,
+        Some(_) => Applied::Configured,
+    };
+    Ok((applied, outcome))
+}
+
+/// An API error about an object in the API's words, with the path of each wrong field and the place of the first.
+fn rejection(error: kube::Error, object: &Object) -> Error {
+    let name = object.name();
+    match error {
+        kube::Error::Api(status) if (400..500).contains(&status.code) => {
+            let causes =
+                status.details.iter().flat_map(|details| &details.causes).filter(|cause| !cause.field.is_empty());
+            let first = causes.clone().next().map_or("", |cause| cause.field.as_str());
+            let place = object.place_of(first);
+            let more = causes.filter(|cause| !status.message.contains(&cause.field));
+            let more = more.map(|cause| format!("{}: {}", cause.field, cause.message));
+            let message = std::iter::once(status.message.clone()).chain(more).collect::<Vec<_>>().join("; ");
+            Error::Rejected { object: name.to_string(), place, message }
+        }
+        other => Error::api(format!("apply {name}"))(other),
+    }
+}
+
+/// What became of an earlier run of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// There was none, or it was finished and is gone.
+    Gone,
+    /// It still works: there is nothing to apply, only to follow.
+    Active,
+}
+
+/// Removes the finished run of a one-shot object (a Job, or a Pod of its own), so that it can be applied anew.
+///
+/// # Errors
+/// When it cannot be removed.
+pub(crate) async fn clear_finished(cluster: &Cluster, object: &Object, namespace: &str) -> Result<Earlier, Error> {
+    if !matches!(object.value["kind"].as_str(), Some("Job" | "Pod")) {
+        return Ok(Earlier::Gone);
+    }
+    let name = object.name();
+    if name.name.is_empty() {
+        return Ok(Earlier::Gone);
+    }
+    let collection = cluster.collection_of(&object.value, namespace).await?;
+    let found = collection.get_opt(&name.name).await.map_err(Error::api(format!("look at {name}")))?;
+    let Some(found) = found else {
+        return Ok(Earlier::Gone);
+    };
+    if finished(&found.data["status"]).is_none() && found.metadata.deletion_timestamp.is_none() {
+        return Ok(Earlier::Active);
+    }
+    remove(cluster, &found, &object.value, namespace).await?;
+    Ok(Earlier::Gone)
+}
+
+/// Whether a Job or a Pod with this status is over, and well.
+#[must_use]
+pub(crate) fn finished(status: &Value) -> Option<bool> {
+    match status["phase"].as_str() {
+        Some("Succeeded") => return Some(true),
+        Some("Failed") => return Some(false),
+        _ => {}
+    }
+    status["conditions"].as_array()?.iter().find_map(|condition| {
+        match (condition["type"].as_str(), condition["status"].as_str()) {
+            (Some("Complete"), Some("True")) => Some(true),
+            (Some("Failed"), Some("True")) => Some(false),
+            _ => None,
+        }
+    })
+}
+
+/// Deletes an object with what it owns, and waits until it is gone.
+///
+/// # Errors
+/// When the API refuses, or the object stays.
+pub(crate) async fn remove(
+    cluster: &Cluster,
+    found: &DynamicObject,
+    typed: &Value,
+    namespace: &str,
+) -> Result<(), Error> {
+    let name = found.name_any();
+    let collection = cluster.collection_of(typed, namespace).await?;
+    let parameters = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Foreground),
+        preconditions: Some(kube::api::Preconditions { uid: found.uid(), resource_version: None }),
+        ..DeleteParams::default()
+    };
+    match collection.delete(&name, &parameters).await {
+        Ok(_) => {}
+        // Gone already, or another one of the same name is there now.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
+        Err(error) => return Err(Error::api(format!("delete {name}"))(error)),
+    }
+    let uid = found.uid().unwrap_or_default();
+    Ok(wait::gone(collection, &name, &uid, REMOVAL).await?)
+}

@@ -1,0 +1,112 @@
+//! A running cluster as use cases see it: a client, and which resource stands behind a kind. It must not know how it was started.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::GroupVersionKind;
+use kube::discovery::{ApiCapabilities, Scope, pinned_kind};
+use kube::{Client, Config};
+use serde_json::Value;
+use tinderbox_providers::{Found, Provider as _};
+
+use crate::error::Error;
+use crate::project::Project;
+
+/// A connection to a cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// The administrator's credentials.
+    pub kubeconfig: PathBuf,
+    /// A client with them.
+    pub client: Client,
+    kinds: Arc<Mutex<HashMap<(String, String), Resource>>>,
+}
+
+/// What stands behind a kind.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// Group, version and plural name.
+    pub api: ApiResource,
+    /// Its objects live in namespaces.
+    pub namespaced: bool,
+}
+
+impl Cluster {
+    /// Connects with a kubeconfig.
+    ///
+    /// # Errors
+    /// When the file cannot be read or used.
+    pub async fn connect(name: &str, kubeconfig: &Path) -> Result<Self, Error> {
+        let unusable = |message: String| Error::Document { place: kubeconfig.display().to_string(), message };
+        let read = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(error.to_string()))?;
+        let mut config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
+            .await
+            .map_err(|error| unusable(error.to_string()))?;
+        // Watches and followed logs may be silent for long.
+        config.read_timeout = None;
+        let client = Client::try_from(config).map_err(Error::api("make a client"))?;
+        Ok(Self { name: name.to_owned(), kubeconfig: kubeconfig.to_owned(), client, kinds: Arc::default() })
+    }
+
+    /// Connects to the project's cluster.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub async fn running(project: &Project) -> Result<Self, Error> {
+        match project.embedded("")?.find()? {
+            Found::Running(endpoint) => Self::connect(&project.cluster, &endpoint.kubeconfig).await,
+            Found::Nothing | Found::Stopped | Found::Starting => Err(Error::NotUp { name: project.cluster.clone() }),
+        }
+    }
+
+    /// The resource behind an API version and a kind.
+    ///
+    /// # Errors
+    /// When the cluster does not know it.
+    pub async fn resource(&self, api_version: &str, kind: &str) -> Result<Resource, Error> {
+        let key = (api_version.to_owned(), kind.to_owned());
+        if let Some(known) = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(known.clone());
+        }
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let (api, capabilities): (_, ApiCapabilities) =
+            pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, kind))
+                .await
+                .map_err(Error::api(format!("find what {kind} of {api_version} is")))?;
+        let found = Resource { api, namespaced: capabilities.scope == Scope::Namespaced };
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+        Ok(found)
+    }
+
+    /// The collection that an object belongs to; `namespace` for one that names none.
+    ///
+    /// # Errors
+    /// When the cluster does not know its kind.
+    pub async fn collection_of(&self, object: &Value, namespace: &str) -> Result<Api<DynamicObject>, Error> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let resource = self.resource(&text(&object["apiVersion"]), &text(&object["kind"])).await?;
+        let own = object["metadata"]["namespace"].as_str().unwrap_or(namespace);
+        Ok(self.collection(&resource, own))
+    }
+
+    /// A collection, in one namespace where there are any.
+    #[must_use]
+    pub fn collection(&self, resource: &Resource, namespace: &str) -> Api<DynamicObject> {
+        if resource.namespaced && !namespace.is_empty() {
+            Api::namespaced_with(self.client.clone(), namespace, &resource.api)
+        } else {
+            Api::all_with(self.client.clone(), &resource.api)
+        }
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! `e2e`: a cluster, every scenario, a report, and the cluster gone again, unless it was there before.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use tinderbox_providers::embedded::State;
+use tinderbox_providers::{Arrival, Provider as _};
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::event::{Event, Talk};
+use crate::kin::millis;
+use crate::project::Project;
+use crate::scenario::{self, Scenario, ScenarioReport, Verdict};
+use crate::up;
+
+/// The verb that is remembered as the maker of a cluster of our own.
+const VERB: &str = "e2e";
+
+/// What an end-to-end run is to do.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Names or files of scenarios; all when empty.
+    pub scenarios: Vec<String>,
+    /// Leave the cluster and what the scenarios brought.
+    pub keep: bool,
+}
+
+/// The report of an end-to-end run.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct E2eReport {
+    /// The cluster.
+    pub cluster: String,
+    /// The place that it was in.
+    pub provider: &'static str,
+    /// It was started for this run.
+    pub own_cluster: bool,
+    /// When it began, in RFC 3339.
+    pub began: String,
+    /// Until the cluster was up, in milliseconds.
+    pub up_ms: u64,
+    /// Until it was gone again, in milliseconds; absent when it stays.
+    pub down_ms: Option<u64>,
+    /// All together, in milliseconds.
+    pub took_ms: u64,
+    /// The scenarios.
+    pub scenarios: Vec<ScenarioReport>,
+}
+
+impl E2eReport {
+    /// Whether every scenario passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.scenarios.iter().all(|scenario| scenario.verdict == Verdict::Passed)
+    }
+}
+
+/// Runs the scenarios. A cluster that was not there before is taken away at the end, however that comes about.
+///
+/// # Errors
+/// When a scenario is wrong or the cluster cannot be had. A scenario that fails is a result and not an error.
+pub async fn e2e(
+    project: &Project,
+    options: &Options,
+    stop: impl Future<Output = ()>,
+    talk: &Talk,
+) -> Result<E2eReport, Error> {
+    let began = Instant::now();
+    let started_at = jiff::Timestamp::now().to_string();
+    // What is wrong with a file is found before anything is started.
+    let scenarios = project
+        .scenario_files(&options.scenarios)?
+        .iter()
+        .map(|file| Scenario::load(file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let place = project.embedded(VERB)?;
+    // What an earlier end-to-end run left, killed half-way, is ours too.
+    let left = State::load(place.folder())?.is_some_and(|state| state.settings.started_by == VERB);
+    let own = left || !place.folder().exists();
+    let work = async {
+        let (up, cluster) = up::up(project, if own { VERB } else { "up" }, talk).await?;
+        let up_ms = millis(Instant::now(), began);
+        let own = own || up.arrival == Arrival::New;
+        let reports = all(project, &cluster, &scenarios, options.keep, talk).await?;
+        Ok::<_, Error>((own, up_ms, reports))
+    };
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        () = stop => Err(Error::Interrupted),
+    };
+    let mut down_ms = None;
+    if own && !options.keep {
+        talk.tell(Event::Step(format!("taking cluster {} away", project.cluster)));
+        let since = Instant::now();
+        let down = place.down().await;
+        down_ms = Some(millis(Instant::now(), since));
+        // What failed first is what is told.
+        if outcome.is_ok() {
+            down?;
+        }
+    }
+    let (own_cluster, up_ms, scenarios) = outcome?;
+    Ok(E2eReport {
+        cluster: project.cluster.clone(),
+        provider: "embedded",
+        own_cluster,
+        began: started_at,
+        up_ms,
+        down_ms,
+        took_ms: millis(Instant::now(), began),
+        scenarios,
+    })
+}
+
+async fn all(
+    project: &Project,
+    cluster: &Cluster,
+    scenarios: &[Scenario],
+    keep: bool,
+    talk: &Talk,
+) -> Result<Vec<ScenarioReport>, Error> {
+    let mut reports = Vec::with_capacity(scenarios.len());
+    for (index, scenario) in scenarios.iter().enumerate() {
+        talk.tell(Event::Scenario { name: scenario.name.clone(), number: index + 1, of: scenarios.len() });
+        let report = scenario::verify(project, cluster, scenario, keep, talk).await?;
+        talk.tell(Event::Judged {
+            name: report.name.clone(),
+            passed: report.verdict == Verdict::Passed,
+            took: std::time::Duration::from_millis(report.took_ms),
+        });
+        reports.push(report);
+    }
+    Ok(reports)
+}

@@ -1,0 +1,135 @@
+//! What can go wrong in a use case. The text says what was attempted, the cause is in `source`, the advice is apart.
+
+use std::io;
+use std::path::PathBuf;
+
+pub use tinderbox_providers::Class;
+
+/// Why a use case ended without its result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A place refused.
+    #[error(transparent)]
+    Place(#[from] tinderbox_providers::Error),
+    /// It was asked for in a wrong way.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What would be right.
+        hint: Option<String>,
+    },
+    /// A file of the user's cannot be read or written.
+    #[error("cannot {act} {}", path.display())]
+    File {
+        /// What was attempted.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of the user's is not what it should be; the place is in the text.
+    #[error("{place}: {message}")]
+    Document {
+        /// `FILE:LINE:COLUMN`, as far as it is known.
+        place: String,
+        /// What is wrong there.
+        message: String,
+    },
+    /// The API rejects an object.
+    #[error("{place}: the API rejects {object}: {message}")]
+    Rejected {
+        /// Kind and name.
+        object: String,
+        /// The place in its file, as near to the wrong field as it is known.
+        place: String,
+        /// The API's own words, with the path of each wrong field.
+        message: String,
+    },
+    /// A request to the API failed.
+    #[error("cannot {act}")]
+    Api {
+        /// What was attempted.
+        act: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A wait was in vain.
+    #[error(transparent)]
+    Wait(#[from] tinderbox_client::wait::WaitError),
+    /// There is no such cluster, or it is not running.
+    #[error("cluster {name} is not up")]
+    NotUp {
+        /// Its name.
+        name: String,
+    },
+    /// A program could not be run.
+    #[error("cannot run {program}")]
+    Program {
+        /// The program.
+        program: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+        /// What would help.
+        hint: Option<String>,
+    },
+    /// The user ended it.
+    #[error("interrupted")]
+    Interrupted,
+    /// A task of ours broke.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// A request to the API that failed.
+    pub(crate) fn api(act: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+        let act = act.into();
+        move |error| {
+            let source: Box<dyn std::error::Error + Send + Sync> = match error {
+                // The API's own words, without the form that they came in.
+                kube::Error::Api(status) => format!("{} (code {})", status.message, status.code).into(),
+                other => Box::new(other),
+            };
+            Self::Api { act, source }
+        }
+    }
+
+    /// A file that refused.
+    pub(crate) fn file(act: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { act, path, source }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Place(error) => error.hint(),
+            Self::Usage { hint, .. } | Self::Program { hint, .. } => hint.clone(),
+            Self::NotUp { name } => Some(format!("start it with `xtask up --name {name}`")),
+            _ => None,
+        }
+    }
+
+    /// Whose turn it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Place(error) => error.class(),
+            Self::Usage { .. } | Self::Document { .. } => Class::Usage,
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Usage,
+            Self::File { .. } | Self::Program { .. } => Class::Environment,
+            Self::Rejected { .. }
+            | Self::Api { .. }
+            | Self::Wait(_)
+            | Self::NotUp { .. }
+            | Self::Interrupted
+            | Self::Internal(_) => Class::Failed,
+        }
+    }
+}

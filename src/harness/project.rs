@@ -1,0 +1,236 @@
+//! The project that a command works on: its root, its `tinderbox.yaml`, where state and apps lie. It only looks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tinderbox_providers::embedded::{Embedded, NativeImage, Settings};
+
+use crate::error::Error;
+use crate::suggest;
+
+/// Name of the configuration file.
+const CONFIG: &str = "tinderbox.yaml";
+
+/// `tinderbox.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    /// Port of the API on 127.0.0.1; 0, the default, chooses a free one and keeps it.
+    pub port: u16,
+    /// Native images of the embedded place.
+    pub images: Vec<NativeImage>,
+}
+
+/// A project and the cluster that is meant.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// The root folder.
+    pub root: PathBuf,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// What `tinderbox.yaml` says.
+    pub config: Config,
+    home: PathBuf,
+}
+
+/// Where to look for a project.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// The root folder; found from the current one when absent.
+    pub project: Option<PathBuf>,
+    /// The configuration file; `tinderbox.yaml` of the root when absent.
+    pub config: Option<PathBuf>,
+    /// Name of the cluster.
+    pub cluster: String,
+}
+
+impl Project {
+    /// Finds the project and reads its configuration.
+    ///
+    /// # Errors
+    /// When a named folder or file is not there, or the configuration is wrong.
+    pub fn open(place: &Place) -> Result<Self, Error> {
+        let root = match &place.project {
+            Some(named) => fs::canonicalize(named).map_err(Error::file("find the project", named))?,
+            None => {
+                let here = std::env::current_dir().map_err(Error::file("find the current folder", "."))?;
+                find_root(&here).unwrap_or(here)
+            }
+        };
+        let config = match &place.config {
+            Some(named) => read_config(named)?,
+            None => {
+                let usual = root.join(CONFIG);
+                if usual.exists() { read_config(&usual)? } else { Config::default() }
+            }
+        };
+        let home = std::env::var_os("TINDERBOX_HOME").map_or_else(|| root.join(".tinderbox"), PathBuf::from);
+        Ok(Self { root, cluster: place.cluster.clone(), config, home })
+    }
+
+    /// The folder of all clusters' state.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Where reports go, unless told otherwise.
+    #[must_use]
+    pub fn reports(&self) -> PathBuf {
+        self.home.join("reports")
+    }
+
+    /// The cluster, started by `verb` if it is started.
+    ///
+    /// # Errors
+    /// When the name cannot be a cluster's.
+    pub fn embedded(&self, verb: &str) -> Result<Embedded, Error> {
+        let settings = Settings { port: self.config.port, images: self.images(), started_by: verb.to_owned() };
+        Ok(Embedded::new(&self.home, &self.cluster, settings)?)
+    }
+
+    /// The described images, their paths absolute.
+    #[must_use]
+    pub fn images(&self) -> Vec<NativeImage> {
+        self.config.images.iter().map(|image| image.clone().relative_to(&self.root)).collect()
+    }
+
+    /// The folder with one folder per app.
+    #[must_use]
+    pub fn apps(&self) -> PathBuf {
+        self.root.join("manifests/apps")
+    }
+
+    /// The names of the apps.
+    #[must_use]
+    pub fn app_names(&self) -> Vec<String> {
+        names_in(&self.apps(), |path| path.is_dir().then(|| path.file_name())?)
+    }
+
+    /// The manifests that `up` applies.
+    #[must_use]
+    pub fn platform(&self) -> Option<PathBuf> {
+        let root = self.root.join("manifests/clusters/local");
+        root.is_dir().then_some(root)
+    }
+
+    /// What an argument of `run` means: the name of an app, or a path.
+    ///
+    /// # Errors
+    /// When it is neither; with the near name, if there is one.
+    pub fn target(&self, argument: &str) -> Result<PathBuf, Error> {
+        let app = self.apps().join(argument);
+        if !argument.contains(['/', '\\', '.']) && app.is_dir() {
+            return Ok(app);
+        }
+        let path = Path::new(argument);
+        if path.exists() {
+            return Ok(path.to_owned());
+        }
+        let known = self.app_names();
+        let hint = match suggest::nearest(argument, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None if known.is_empty() => format!("there are no apps in {}", self.apps().display()),
+            None => format!("apps: {}", known.join(", ")),
+        };
+        Err(Error::Usage { message: format!("there is no app and no file called {argument:?}"), hint: Some(hint) })
+    }
+
+    /// The folder with the scenarios.
+    #[must_use]
+    pub fn scenarios(&self) -> PathBuf {
+        self.root.join("fixtures/scenarios")
+    }
+
+    /// The scenario files named, or all.
+    ///
+    /// # Errors
+    /// When a name is not known; with the near one, if there is one.
+    pub fn scenario_files(&self, names: &[String]) -> Result<Vec<PathBuf>, Error> {
+        let dir = self.scenarios();
+        let known = names_in(&dir, |path| {
+            path.extension().is_some_and(|extension| extension == "yaml").then(|| path.file_stem())?
+        });
+        if names.is_empty() {
+            if known.is_empty() {
+                return Err(Error::Usage {
+                    message: format!("there are no scenarios in {}", dir.display()),
+                    hint: Some("docs/scenarios.md says how to write one".to_owned()),
+                });
+            }
+            return Ok(known.iter().map(|name| dir.join(format!("{name}.yaml"))).collect());
+        }
+        names
+            .iter()
+            .map(|name| {
+                if known.contains(name) {
+                    return Ok(dir.join(format!("{name}.yaml")));
+                }
+                let path = PathBuf::from(name);
+                if path.is_file() {
+                    return Ok(path);
+                }
+                Err(Error::Usage {
+                    message: format!("there is no scenario called {name:?}"),
+                    hint: Some(match suggest::nearest(name, known.iter().map(String::as_str)) {
+                        Some(near) => format!("did you mean {near:?}?"),
+                        None => format!("scenarios: {}", known.join(", ")),
+                    }),
+                })
+            })
+            .collect()
+    }
+}
+
+fn names_in(dir: &Path, name: impl Fn(&Path) -> Option<&std::ffi::OsStr>) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| name(&entry.path()).and_then(|name| name.to_str()).map(str::to_owned))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The nearest folder upwards that has a configuration or manifests.
+fn find_root(from: &Path) -> Option<PathBuf> {
+    from.ancestors().find(|dir| dir.join(CONFIG).is_file() || dir.join("manifests/apps").is_dir()).map(Path::to_owned)
+}
+
+fn read_config(path: &Path) -> Result<Config, Error> {
+    let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Config::default());
+    }
+    from_yaml(path, &text)
+}
+
+/// Reads one of our own YAML files; an error names the file, the line and the column.
+pub(crate) fn from_yaml<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, Error> {
+    serde_yaml::from_str(text).map_err(|error| {
+        let place = match error.location() {
+            Some(location) => format!("{}:{}:{}", path.display(), location.line(), location.column()),
+            None => path.display().to_string(),
+        };
+        let message = error.to_string();
+        // The place is said before: not again at the end.
+        let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+        Error::Document { place, message }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_errors_name_the_place() {
+        let path = Path::new("tinderbox.yaml");
+        let error = from_yaml::<Config>(path, "port: 1\nimgaes: {}\n").expect_err("unknown field");
+        assert!(error.to_string().starts_with("tinderbox.yaml:2:1: unknown field `imgaes`"), "{error}");
+        let error = from_yaml::<Config>(path, "port: 1\nimages: [}\n").expect_err("broken");
+        assert!(error.to_string().starts_with("tinderbox.yaml:2:"), "{error}");
+    }
+}

@@ -1,0 +1,301 @@
+//! One submission and what comes of it: apply, watch, follow, tell, explain, take away. `run` and scenarios stand on it; when it
+//! is over is theirs to say.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt;
+use serde::Serialize;
+use tokio::task::JoinHandle;
+
+use crate::apply::{self, Earlier};
+use crate::cluster::{Cluster, Resource};
+use crate::error::Error;
+use crate::event::{Event, ObjectName, Talk};
+use crate::explain::{self, Explanation};
+use crate::follow::Follower;
+use crate::kin::{Entered, Kin, PodReport, phases, pod_report, role};
+use crate::manifest::Object;
+use crate::observe::{Observer, View, World};
+
+/// Kinds that are always watched.
+const WATCHED: [(&str, &str); 4] =
+    [("v1", "Pod"), ("batch/v1", "Job"), ("v1", "Event"), ("v1", "PersistentVolumeClaim")];
+/// The namespace of objects that name none, as kubectl has it.
+const NAMESPACE: &str = "default";
+/// How long a log may still come after its container has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// An object that was submitted.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Submitted {
+    /// Kind, namespace and name.
+    #[serde(flatten)]
+    pub name: ObjectName,
+    /// Its UID.
+    pub uid: String,
+    /// The phases it was seen in, where it has any.
+    pub phases: Vec<Entered>,
+}
+
+/// A submission under observation.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// When it began.
+    pub began: Instant,
+    /// What is seen.
+    pub observer: Observer,
+    /// What is said.
+    pub follower: Follower,
+    objects: Vec<Object>,
+    submitted: Vec<(ObjectName, String)>,
+    kin: Arc<Mutex<Kin>>,
+    teller: JoinHandle<()>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.teller.abort();
+    }
+}
+
+impl Session {
+    /// Watches, applies the objects, and follows what they become. A finished run of the same name is replaced, one that still works is joined.
+    ///
+    /// # Errors
+    /// When the API refuses a watch or rejects an object.
+    pub(crate) async fn submit(
+        cluster: &Cluster,
+        mut objects: Vec<Object>,
+        more: &[(String, String)],
+        talk: &Talk,
+    ) -> Result<Self, Error> {
+        let began = Instant::now();
+        apply::in_order(&mut objects);
+        let mut earlier = Vec::new();
+        for object in &objects {
+            earlier.push(apply::clear_finished(cluster, object, NAMESPACE).await?);
+        }
+        let observer = Observer::start(cluster, watched(cluster, &objects, more).await?).await?;
+        let kin = Arc::new(Mutex::new(Kin::new(&objects)));
+        let follower = Follower::start(cluster.client.clone(), observer.view(), Arc::clone(&kin), talk.clone());
+        let teller = tokio::spawn(tell(observer.view(), Arc::clone(&kin), talk.clone(), began));
+        let mut session =
+            Self { cluster: cluster.clone(), began, observer, follower, objects, submitted: Vec::new(), kin, teller };
+        for (object, earlier) in session.objects.clone().into_iter().zip(earlier) {
+            let applied = match earlier {
+                Earlier::Gone => apply::apply(cluster, std::slice::from_ref(&object), NAMESPACE, talk).await?.pop(),
+                Earlier::Active => {
+                    talk.tell(Event::Note(format!(
+                        "{} still works from before: following it (delete it to start anew)",
+                        object.name()
+                    )));
+                    let collection = cluster.collection_of(&object.value, NAMESPACE).await?;
+                    let name = object.name();
+                    Some(collection.get(&name.name).await.map_err(Error::api(format!("look at {name}")))?)
+                }
+            };
+            if let Some(applied) = applied {
+                let mut name = object.name();
+                name.namespace = applied.namespace().unwrap_or_default();
+                name.name = applied.name_any();
+                let uid = applied.uid().unwrap_or_default();
+                session.submitted.push((name, uid.clone()));
+                session.kin.lock().unwrap_or_else(PoisonError::into_inner).uids.insert(uid);
+            }
+        }
+        Ok(session)
+    }
+
+    /// The UIDs of the submitted Jobs and Pods: what a run is made of.
+    #[must_use]
+    pub(crate) fn work(&self) -> Vec<(ObjectName, String)> {
+        let works = |name: &ObjectName| matches!(name.kind.as_str(), "Job" | "Pod");
+        self.submitted.iter().filter(|(name, _)| works(name)).cloned().collect()
+    }
+
+    /// The UIDs of the pods that belong to the submission.
+    #[must_use]
+    pub(crate) fn pod_uids(&self, world: &World) -> Vec<String> {
+        self.kin.lock().unwrap_or_else(PoisonError::into_inner).pods(world)
+    }
+
+    /// What the pods came to.
+    #[must_use]
+    pub(crate) fn pods(&self) -> Vec<PodReport> {
+        self.observer.look(|world| {
+            let uids = self.pod_uids(world);
+            uids.iter().map(|uid| pod_report(&world.records[uid], self.began)).collect()
+        })
+    }
+
+    /// What the submitted objects came to.
+    #[must_use]
+    pub(crate) fn submitted(&self) -> Vec<Submitted> {
+        self.observer.look(|world| {
+            self.submitted
+                .iter()
+                .map(|(name, uid)| Submitted {
+                    name: name.clone(),
+                    uid: uid.clone(),
+                    phases: world.records.get(uid).map_or_else(Vec::new, |record| phases(record, self.began)),
+                })
+                .collect()
+        })
+    }
+
+    /// A reason why the submission cannot succeed any more, though nothing has failed yet: an image that cannot be had.
+    #[must_use]
+    pub(crate) fn hopeless(&self, world: &World) -> Option<String> {
+        let uids = self.pod_uids(world);
+        uids.iter().find_map(|uid| {
+            let record = &world.records[uid];
+            let status = &record.object()["status"];
+            ["initContainerStatuses", "containerStatuses"]
+                .iter()
+                .filter_map(|field| status[*field].as_array())
+                .flatten()
+                .find_map(|container| {
+                    let waiting = &container["state"]["waiting"];
+                    matches!(
+                        waiting["reason"].as_str(),
+                        Some("ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull")
+                    )
+                    .then(|| {
+                        let image = container["image"].as_str().unwrap_or_default();
+                        let why = waiting["message"].as_str().unwrap_or_default();
+                        format!("{}: the image {image:?} cannot be had: {why}", record.name)
+                    })
+                })
+        })
+    }
+
+    /// Waits for the rest of the logs of containers that have ended.
+    pub(crate) async fn last_words(&self) {
+        let all = self.follower.until(|texts| texts.values().all(|text| text.ended).then_some(()));
+        // What has not come by then does not come.
+        let _ = tokio::time::timeout(LAST_WORDS, all).await;
+    }
+
+    /// Explains a failure by what the submitted objects and their pods say.
+    #[must_use]
+    pub(crate) fn explain(&self, summary: String) -> Explanation {
+        self.observer.look(|world| {
+            let mut concerned = self.pod_uids(world);
+            concerned.extend(self.submitted.iter().map(|(_, uid)| uid.clone()));
+            self.follower.look(|texts| explain::explain(summary, world, &concerned, Some(texts)))
+        })
+    }
+
+    /// Takes away what was submitted, namespaces excepted, and the pods that came of it.
+    ///
+    /// # Errors
+    /// When something stays.
+    pub(crate) async fn clean(&self) -> Result<(), Error> {
+        for (object, (name, uid)) in self.objects.iter().zip(&self.submitted).rev() {
+            if object.value["kind"] == "Namespace" {
+                continue;
+            }
+            let collection = self.cluster.collection_of(&object.value, NAMESPACE).await?;
+            let found = collection.get_opt(&name.name).await.map_err(Error::api(format!("look at {name}")))?;
+            if let Some(found) = found.filter(|found| found.uid().as_ref() == Some(uid)) {
+                apply::remove(&self.cluster, &found, &object.value, NAMESPACE).await?;
+            }
+        }
+        let pods: Vec<ObjectName> = self.observer.look(|world| {
+            let uids = self.pod_uids(world);
+            uids.iter()
+                .map(|uid| &world.records[uid])
+                .filter(|record| record.gone.is_none())
+                .map(|record| record.name.clone())
+                .collect()
+        });
+        let typed = serde_json::json!({"apiVersion": "v1", "kind": "Pod"});
+        for pod in pods {
+            let collection = self.cluster.collection_of(&typed, &pod.namespace).await?;
+            let found = collection.get_opt(&pod.name).await.map_err(Error::api(format!("look at {pod}")))?;
+            if let Some(found) = found {
+                apply::remove(&self.cluster, &found, &typed, &pod.namespace).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What to watch: the usual kinds and those asked for, in every namespace that the objects live in.
+async fn watched(
+    cluster: &Cluster,
+    objects: &[Object],
+    more: &[(String, String)],
+) -> Result<Vec<(Resource, String)>, Error> {
+    let mut namespaces: BTreeSet<String> = BTreeSet::new();
+    for object in objects {
+        let name = object.name();
+        if name.kind != "Namespace" {
+            namespaces.insert(if name.namespace.is_empty() { NAMESPACE.to_owned() } else { name.namespace });
+        }
+    }
+    let kinds: BTreeSet<(&str, &str)> =
+        WATCHED.into_iter().chain(more.iter().map(|(version, kind)| (version.as_str(), kind.as_str()))).collect();
+    let mut watched = Vec::new();
+    for (version, kind) in kinds {
+        let resource = cluster.resource(version, kind).await?;
+        if resource.namespaced {
+            watched.extend(namespaces.iter().map(|namespace| (resource.clone(), namespace.clone())));
+        } else {
+            watched.push((resource, String::new()));
+        }
+    }
+    Ok(watched)
+}
+
+/// Tells phases and warnings as they come.
+async fn tell(mut view: View, kin: Arc<Mutex<Kin>>, talk: Talk, began: Instant) {
+    let mut told: BTreeSet<String> = BTreeSet::new();
+    loop {
+        let kin = kin.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let events = view.look(|world| {
+            let pods = kin.pods(world);
+            let jobs = world.of_kind("Job").map(|(uid, _)| uid).filter(|uid| kin.uids.contains(*uid));
+            let concerned: Vec<&String> = pods.iter().chain(jobs).collect();
+            let mut fresh = Vec::new();
+            for uid in &concerned {
+                let record = &world.records[*uid];
+                for (index, entered) in phases(record, began).into_iter().enumerate() {
+                    if told.insert(format!("{uid} {index}")) {
+                        fresh.push((
+                            entered.at_ms,
+                            Event::Phase {
+                                object: record.name.clone(),
+                                role: role(record.object()),
+                                phase: entered.phase,
+                                at: Duration::from_millis(entered.at_ms),
+                            },
+                        ));
+                    }
+                }
+            }
+            for (uid, record) in world.of_kind("Event").filter(|(_, record)| !record.before) {
+                let event = record.object();
+                let about = event["involvedObject"]["uid"].as_str().unwrap_or_default();
+                if event["type"] == "Warning" && concerned.iter().any(|uid| *uid == about) && told.insert(uid.clone()) {
+                    let at = crate::kin::millis(record.versions[0].at, began);
+                    let text = explain::event_text(event);
+                    fresh.push((at, Event::Warning(text.trim_start_matches("Warning ").to_owned())));
+                }
+            }
+            fresh.sort_by_key(|(at, _)| *at);
+            fresh
+        });
+        for (_, event) in events {
+            talk.tell(event);
+        }
+        if !view.change().await {
+            return;
+        }
+    }
+}

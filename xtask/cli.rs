@@ -1,0 +1,179 @@
+//! What can be said on the command line. Names and help only; what a verb does is in its own file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Real Spark on a small Kubernetes, locally: strike it, run jobs, prove what they did, and leave nothing behind.
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// Name of the cluster.
+    #[arg(long, global = true, default_value = "local", value_name = "NAME")]
+    pub(crate) name: String,
+    /// Root folder of the project; found from the current folder when absent.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) project: Option<PathBuf>,
+    /// Configuration file; `tinderbox.yaml` of the project when absent.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Form of the result on standard output.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table, value_name = "FORM")]
+    pub(crate) output: Output,
+    /// Say more: every applied object, and the logs of all pods.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say nothing but results and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+/// Form of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Bring the cluster and its platform up; again: continue, or say that it is up.
+    Up(Up),
+    /// Submit an app, follow it, and exit with its outcome.
+    Run(Run),
+    /// Bring a cluster up, run the scenarios, report, and take the cluster away.
+    E2e(E2e),
+    /// What there is of the cluster, and its health.
+    Status,
+    /// What the node, a pod, a job or an app says.
+    Logs(Logs),
+    /// The path of the administrator's kubeconfig.
+    Kubeconfig(Kubeconfig),
+    /// Run kubectl on the cluster.
+    Kubectl(Kubectl),
+    /// Try what this machine must be able to do, and say how to mend what it lacks.
+    Doctor,
+    /// Put all that a bug report needs into one archive.
+    Export(Export),
+    /// Measure, and print the figures beside their limits.
+    Bench(Bench),
+    /// Take the cluster away with all that belongs to it.
+    Down(Down),
+    /// The node process itself; started by `up`.
+    #[command(hide = true)]
+    Node(Node),
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Print what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// An app of `manifests/apps`, or a manifest file or folder.
+    #[arg(value_name = "NAME|FILE|DIR")]
+    pub(crate) target: String,
+    /// Give up after this time, as in `90s` or `10m`.
+    #[arg(long, default_value = "15m", value_name = "TIME", value_parser = tinderbox::scenario::parse_duration)]
+    pub(crate) timeout: std::time::Duration,
+}
+
+/// `e2e`.
+#[derive(Debug, Args)]
+pub(crate) struct E2e {
+    /// Scenarios by name or file; all when absent.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    /// Leave the cluster, and what the scenarios brought.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Folder for report.json, junit.xml and report.html; `.tinderbox/reports` when absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// `node`, or the name of a pod, a job or an app.
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: String,
+    /// Only this namespace.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Go on as lines come.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only this many of the last lines of each container.
+    #[arg(long, value_name = "LINES")]
+    pub(crate) tail: Option<u32>,
+}
+
+/// `kubeconfig`.
+#[derive(Debug, Args)]
+pub(crate) struct Kubeconfig {
+    /// Print its content.
+    #[arg(long, conflicts_with = "export")]
+    pub(crate) raw: bool,
+    /// Print a line for `eval`.
+    #[arg(long)]
+    pub(crate) export: bool,
+}
+
+/// `kubectl`.
+#[derive(Debug, Args)]
+pub(crate) struct Kubectl {
+    /// What kubectl is to do.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The archive; `tinderbox-NAME.tar.gz` in the current folder when absent.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Which figures; all when absent.
+    #[arg(value_name = "FIGURE")]
+    pub(crate) figures: Vec<String>,
+}
+
+/// `down`.
+#[derive(Debug, Args)]
+pub(crate) struct Down {
+    /// Every cluster of this project.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `node`.
+#[derive(Debug, Args)]
+pub(crate) struct Node {
+    /// Folder of the cluster's state.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+}

@@ -1,0 +1,276 @@
+//! Reports as tables for people. Pure functions from a report to text.
+
+use comfy_table::{Table, presets};
+use tinderbox::bench::BenchReport;
+use tinderbox::doctor::{DoctorReport, Need};
+use tinderbox::e2e::E2eReport;
+use tinderbox::explain::Explanation;
+use tinderbox::export::ExportReport;
+use tinderbox::kin::PodReport;
+use tinderbox::providers::Arrival;
+use tinderbox::report::duration;
+use tinderbox::run::{Outcome, RunReport};
+use tinderbox::scenario::Verdict;
+use tinderbox::status::{Line, StatusReport};
+use tinderbox::up::{DownReport, UpPlan, UpReport};
+
+/// A table as kubectl draws it: columns, no lines.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
+    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// What `up` brought.
+pub(crate) fn up(report: &UpReport) -> String {
+    let how = match report.arrival {
+        Arrival::New => "is up",
+        Arrival::Continued => "is up again, with all that it had",
+        Arrival::Already => "is up already",
+    };
+    let mut text = format!(
+        "cluster {} {how} (ready in {}, platform in {})\n  API         {}\n  kubeconfig  {}\n  context     {}",
+        report.cluster,
+        duration(report.ready_ms),
+        duration(report.took_ms.saturating_sub(report.ready_ms)),
+        report.server,
+        report.kubeconfig.display(),
+        report.context,
+    );
+    for note in &report.notes {
+        text.push_str(&format!("\nnote: {note}"));
+    }
+    text
+}
+
+/// What `up` would do.
+pub(crate) fn plan(plan: &UpPlan) -> String {
+    let mut text = format!("cluster {} in {}: {}", plan.cluster, plan.folder.display(), plan.found);
+    for step in &plan.steps {
+        text.push_str(&format!("\n  {step}"));
+    }
+    text
+}
+
+/// What `down` took away.
+pub(crate) fn down(reports: &[DownReport]) -> String {
+    if reports.is_empty() {
+        return "there are no clusters".to_owned();
+    }
+    let lines: Vec<String> = reports
+        .iter()
+        .map(|report| {
+            let took = crate::ui::seconds(report.down.took);
+            match (report.down.existed, report.down.killed) {
+                (false, _) => format!("cluster {}: there is nothing to take away", report.cluster),
+                (true, false) => format!("cluster {} is gone ({took})", report.cluster),
+                (true, true) => {
+                    format!("cluster {} is gone; its node process had to be killed ({took})", report.cluster)
+                }
+            }
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// Pods with phases and exit codes.
+pub(crate) fn pods(pods: &[PodReport]) -> String {
+    table(
+        &["POD", "PART", "PHASES", "EXIT CODES"],
+        pods.iter().map(|pod| {
+            let phases: Vec<String> =
+                pod.phases.iter().map(|entered| format!("{} {}", entered.phase, duration(entered.at_ms))).collect();
+            let codes: Vec<String> = pod
+                .containers
+                .iter()
+                .map(|container| {
+                    let code = container.exit_code.map_or_else(|| "-".to_owned(), |code| code.to_string());
+                    format!("{}={code}", container.name)
+                })
+                .collect();
+            vec![pod.name.clone(), format!("{:?}", pod.role).to_lowercase(), phases.join(", "), codes.join(" ")]
+        }),
+    )
+}
+
+/// What explains a failure.
+pub(crate) fn explanation(explanation: &Explanation) -> String {
+    let mut text = format!("why: {}", explanation.summary);
+    for (title, lines) in [("conditions", &explanation.conditions), ("events", &explanation.events)] {
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{title}:\n  {}", lines.join("\n  ")));
+        }
+    }
+    for tail in &explanation.logs {
+        text.push_str(&format!("\nlast lines of {} ({}):\n  {}", tail.pod, tail.container, tail.lines.join("\n  ")));
+    }
+    text
+}
+
+/// What became of a run.
+pub(crate) fn run(report: &RunReport) -> String {
+    let word = match report.outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::Failed => "FAILED",
+        Outcome::Applied => "is applied",
+    };
+    let mut text = String::new();
+    if !report.pods.is_empty() {
+        text.push_str(&pods(&report.pods));
+        text.push('\n');
+    }
+    text.push_str(&format!("{} {word} in {}", report.app, duration(report.took_ms)));
+    if let Some(why) = &report.explanation {
+        text.push('\n');
+        text.push_str(&explanation(why));
+    }
+    text
+}
+
+/// The scenarios and what they came to.
+pub(crate) fn e2e(report: &E2eReport) -> String {
+    let mut text = String::new();
+    for scenario in &report.scenarios {
+        let checks = scenario.checks.iter().filter(|check| check.passed).count();
+        text.push_str(&format!(
+            "{}: {} ({checks} of {} checks, {})\n",
+            scenario.name,
+            if scenario.verdict == Verdict::Passed { "passed" } else { "FAILED" },
+            scenario.checks.len(),
+            scenario
+                .phases
+                .iter()
+                .map(|phase| format!("{} {}", phase.name, duration(phase.took_ms)))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ));
+        for check in scenario.checks.iter().filter(|check| !check.passed) {
+            text.push_str(&format!("  failed: {}: {}\n", check.what, check.detail.as_deref().unwrap_or_default()));
+        }
+        if !scenario.pods.is_empty() {
+            text.push_str(&indent(&pods(&scenario.pods)));
+            text.push('\n');
+        }
+        if let Some(why) = &scenario.explanation {
+            text.push_str(&indent(&explanation(why)));
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text.push_str(&table(
+        &["SCENARIO", "RESULT", "TIME", "PODS"],
+        report.scenarios.iter().map(|scenario| {
+            let word = if scenario.verdict == Verdict::Passed { "passed" } else { "FAILED" };
+            vec![scenario.name.clone(), word.to_owned(), duration(scenario.took_ms), scenario.pods.len().to_string()]
+        }),
+    ));
+    let down = report.down_ms.map(|ms| format!(", down {}", duration(ms))).unwrap_or_default();
+    text.push_str(&format!("\n\nup {}{down}, all together {}", duration(report.up_ms), duration(report.took_ms)));
+    text
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What there is of a cluster.
+pub(crate) fn status(report: &StatusReport) -> String {
+    let mut text = match report.state {
+        "nothing" => format!("cluster {}: there is none", report.cluster),
+        state => format!("cluster {}: {state}", report.cluster),
+    };
+    if let Some(server) = &report.server {
+        text.push_str(&format!("\n  API     {server} ({})", report.version.as_deref().unwrap_or("unknown version")));
+    }
+    if let Some(pid) = report.pid {
+        let memory = report.resident.map(|bytes| format!(", {} MiB resident", bytes >> 20)).unwrap_or_default();
+        text.push_str(&format!("\n  node    process {pid}{memory}"));
+    }
+    for (kind, lines) in [("NODE", &report.nodes), ("JOB", &report.jobs), ("POD", &report.pods)] {
+        if !lines.is_empty() {
+            text.push_str("\n\n");
+            text.push_str(&objects(kind, lines));
+        }
+    }
+    let problems: Vec<&str> = [&report.jobs, &report.pods]
+        .into_iter()
+        .flatten()
+        .flat_map(|line| &line.problems)
+        .map(String::as_str)
+        .collect();
+    if !problems.is_empty() {
+        text.push_str(&format!("\n\nproblems:\n  {}", problems.join("\n  ")));
+    }
+    if !report.others.is_empty() {
+        text.push_str(&format!("\n\nother clusters of this project: {}", report.others.join(", ")));
+    }
+    text
+}
+
+fn objects(kind: &str, lines: &[Line]) -> String {
+    table(
+        &["NAMESPACE", kind, "STATE"],
+        lines.iter().map(|line| {
+            let namespace = if line.namespace.is_empty() { "-".to_owned() } else { line.namespace.clone() };
+            vec![namespace, line.name.clone(), line.state.clone()]
+        }),
+    )
+}
+
+/// What the doctor found.
+pub(crate) fn doctor(report: &DoctorReport) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        let mark = match (finding.good, finding.need) {
+            (true, _) => "good",
+            (false, Need::Required) => "LACK",
+            (false, Need::Optional) => "note",
+        };
+        text.push_str(&format!("{mark}  {}: {}\n", finding.what, finding.found));
+        if let Some(mend) = &finding.mend {
+            text.push_str(&format!("      to mend it: {}\n", mend.replace('\n', "\n      ")));
+        }
+    }
+    text.push_str(if report.fit() { "this machine is fit" } else { "something needed is lacking" });
+    text
+}
+
+/// What went into an archive.
+pub(crate) fn export(report: &ExportReport) -> String {
+    let mut text = format!("{} holds {} files", report.file.display(), report.entries.len());
+    for missing in &report.missing {
+        text.push_str(&format!("\nnot in it: {missing}"));
+    }
+    text
+}
+
+/// The figures beside their limits.
+pub(crate) fn bench(report: &BenchReport) -> String {
+    let number =
+        |value: f64, unit: &str| if unit == "times" { format!("{value:.2}") } else { format!("{value:.0} {unit}") };
+    let rows = report.figures.iter().map(|figure| {
+        let verdict = match (figure.limit, figure.within) {
+            (None, _) => "",
+            (Some(_), true) => "within",
+            (Some(_), false) => "OVER",
+        };
+        vec![
+            figure.name.to_owned(),
+            number(figure.value, figure.unit),
+            figure.limit.map_or_else(|| "-".to_owned(), |limit| number(limit, figure.unit)),
+            verdict.to_owned(),
+            if figure.detail.is_empty() {
+                figure.what.to_owned()
+            } else {
+                format!("{}: {}", figure.what, figure.detail)
+            },
+        ]
+    });
+    table(&["FIGURE", "VALUE", "LIMIT", "", "WHAT"], rows)
+}

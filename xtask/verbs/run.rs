@@ -1,0 +1,27 @@
+//! `run`.
+
+use tinderbox::Error;
+use tinderbox::cluster::Cluster;
+use tinderbox::run::{self, Outcome};
+
+use super::Context;
+use crate::cli;
+use crate::show;
+use crate::ui::Exit;
+
+pub(super) async fn run(context: &Context, arguments: &cli::Run) -> Result<Exit, Error> {
+    let path = context.project.target(&arguments.target)?;
+    let cluster = Cluster::running(&context.project).await?;
+    let report = run::run(
+        &context.project,
+        &cluster,
+        &arguments.target,
+        &path,
+        arguments.timeout,
+        &context.ui.with_logs().talk(),
+    )
+    .await?;
+    let exit = if report.outcome == Outcome::Failed { Exit::Failed } else { Exit::Done };
+    context.ui.result(&report, show::run);
+    Ok(exit)
+}
