@@ -1,0 +1,9 @@
+//! The API server as its clients see it: kube-rs in process, and kubectl over the wire.
+
+mod custom;
+mod in_process;
+mod kubectl;
+mod pods;
+mod protocol;
+mod websocket;
+mod wire;

@@ -1,0 +1,8 @@
+//! A node against a real API server in the same process: pods become processes.
+
+mod cluster;
+mod lifecycle;
+mod network;
+mod probes;
+mod streams;
+mod volumes;
