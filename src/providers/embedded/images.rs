@@ -60,7 +60,8 @@ pub async fn host_spark(name: &str) -> Result<HostSpark, Error> {
         _ => None,
     });
     Ok(HostSpark {
-        home: on_host("/opt/spark/bin").parent().map(PathBuf::from).unwrap_or_default(),
+        // By its jars: the folder of programs is not one bind, since some of them are our own.
+        home: on_host("/opt/spark/jars").parent().map(PathBuf::from).unwrap_or_default(),
         java: on_host(&variable("JAVA_HOME").unwrap_or_default()),
         python: on_host(&link.unwrap_or_else(|| "/usr/bin/python3".to_owned())),
         python_path: python_path
