@@ -65,16 +65,7 @@ fn metadata(restrictions: &Value) -> Option<Arc<Schema>> {
 /// The schema of one value.
 pub(crate) fn read(json: &Value) -> Schema {
     let flag = |name: &str| json[name].as_bool().unwrap_or(false);
-    let kind = match json["type"].as_str() {
-        _ if flag("x-kubernetes-int-or-string") => Kind::IntOrString,
-        Some("object") => Kind::Object,
-        Some("array") => Kind::Array,
-        Some("string") => Kind::String,
-        Some("integer") => Kind::Integer,
-        Some("number") => Kind::Number,
-        Some("boolean") => Kind::Boolean,
-        _ => Kind::Any,
-    };
+    let kind = if flag("x-kubernetes-int-or-string") { Kind::IntOrString } else { Kind::of(json) };
     let empty = Map::new();
     let fields = json.as_object().unwrap_or(&empty);
     let rules = fields.iter().filter(|(name, _)| !STRUCTURE.contains(&name.as_str()));

@@ -91,6 +91,21 @@ pub enum Kind {
     IntOrString,
 }
 
+impl Kind {
+    /// What a JSON schema's `type` says.
+    pub(crate) fn of(schema: &Value) -> Self {
+        match schema["type"].as_str() {
+            Some("object") => Kind::Object,
+            Some("array") => Kind::Array,
+            Some("string") => Kind::String,
+            Some("integer") => Kind::Integer,
+            Some("number") => Kind::Number,
+            Some("boolean") => Kind::Boolean,
+            _ => Kind::Any,
+        }
+    }
+}
+
 /// How a list merges in server-side apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ListType {

@@ -11,7 +11,7 @@ use crate::schema::Path;
 
 const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 /// What a volume's spec says besides its source.
-const NO_SOURCE: [&str; 9] = [
+pub(super) const NO_SOURCE: [&str; 9] = [
     "accessModes",
     "capacity",
     "claimRef",

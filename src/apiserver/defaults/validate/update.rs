@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::common::{Errors, has, list, quantity, text};
+use super::storage;
 use crate::schema::Path;
 
 const IMMUTABLE: &str = "field is immutable";
@@ -208,18 +209,7 @@ fn claim(new: &Value, old: &Value, errors: &mut Errors) {
 }
 
 fn volume(new: &Value, old: &Value, errors: &mut Errors) {
-    const NO_SOURCE: [&str; 9] = [
-        "accessModes",
-        "capacity",
-        "claimRef",
-        "mountOptions",
-        "nodeAffinity",
-        "persistentVolumeReclaimPolicy",
-        "storageClassName",
-        "volumeAttributesClassName",
-        "volumeMode",
-    ];
-    if without(new, &NO_SOURCE) != without(old, &NO_SOURCE) {
+    if without(new, &storage::NO_SOURCE) != without(old, &storage::NO_SOURCE) {
         errors.forbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation");
     }
     if new["volumeMode"] != old["volumeMode"] {

@@ -76,15 +76,7 @@ fn shared(json: &Value, raw: &Map<String, Value>, known: &mut Definitions) -> Ar
 
 /// An inline schema without its properties.
 fn value(json: &Value, raw: &Map<String, Value>, known: &mut Definitions) -> Schema {
-    let kind = match json["type"].as_str() {
-        Some("object") => Kind::Object,
-        Some("array") => Kind::Array,
-        Some("string") => Kind::String,
-        Some("integer") => Kind::Integer,
-        Some("number") => Kind::Number,
-        Some("boolean") => Kind::Boolean,
-        _ => Kind::Any,
-    };
+    let kind = Kind::of(json);
     let mut rules = BTreeMap::new();
     if let Some(format) = json.get("format") {
         rules.insert("format".to_owned(), format.clone());
