@@ -10,6 +10,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::system;
 
+/// The hardware address of an interface.
+pub(super) type Hardware = [u8; 6];
+
 const HEADER: usize = 16;
 const LINK_HEADER: usize = 16;
 const VETH_PEER: u16 = 1;
@@ -95,10 +98,11 @@ impl Netlink {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Makes a bridge and returns its index.
-    pub(super) fn create_bridge(&mut self, name: &str) -> io::Result<u32> {
+    /// Makes a bridge and returns its index. Its hardware address must be given: left to itself, a bridge takes the lowest
+    /// one of its ports, changes it as ports come and go, and whoever knows the old one sends into the void for half a minute.
+    pub(super) fn create_bridge(&mut self, name: &str, hardware: Hardware) -> io::Result<u32> {
         let mut message = Message::new(libc::RTM_NEWLINK, CREATE, &link_header(0, libc::IFF_UP, libc::IFF_UP));
-        message.text(libc::IFLA_IFNAME, name).nest(libc::IFLA_LINKINFO, |info| {
+        message.text(libc::IFLA_IFNAME, name).put(libc::IFLA_ADDRESS, &hardware).nest(libc::IFLA_LINKINFO, |info| {
             info.text(libc::IFLA_INFO_KIND, "bridge");
         });
         self.ask(message)?;
@@ -106,13 +110,14 @@ impl Netlink {
     }
 
     /// Makes a pair of interfaces: one here, up, as a port of `bridge`, the other in the namespace `peer` under `peer_name`, still down
-    /// (the kernel refuses to switch an interface on before it has its other end).
+    /// (the kernel refuses to switch an interface on before it has its other end) and with its own hardware address.
     pub(super) fn create_pair(
         &mut self,
         name: &str,
         bridge: u32,
         peer: BorrowedFd<'_>,
         peer_name: &str,
+        peer_hardware: Hardware,
     ) -> io::Result<()> {
         let up = link_header(0, libc::IFF_UP, libc::IFF_UP);
         let mut message = Message::new(libc::RTM_NEWLINK, CREATE, &up);
@@ -124,6 +129,7 @@ impl Netlink {
                         other.bytes.extend_from_slice(&link_header(0, 0, 0));
                         other
                             .text(libc::IFLA_IFNAME, peer_name)
+                            .put(libc::IFLA_ADDRESS, &peer_hardware)
                             .put(libc::IFLA_NET_NS_FD, &peer.as_raw_fd().to_ne_bytes());
                     });
                 });

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 
 use super::error::{Attempt, Failure};
-use super::netlink::Netlink;
+use super::netlink::{Hardware, Netlink};
 
 /// The node's address on the bridge, and every pod's gateway.
 pub(super) const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
@@ -29,7 +29,8 @@ impl Network {
         sysctl("ipv4/ip_forward", "1")?;
         sysctl("ipv4/ip_unprivileged_port_start", "0")?;
         sysctl_if_there("ipv6/conf/default/disable_ipv6", "1");
-        let bridge = netlink.create_bridge(BRIDGE).attempt(|| format!("create the bridge {BRIDGE}"))?;
+        let bridge =
+            netlink.create_bridge(BRIDGE, hardware(NODE_ADDRESS)).attempt(|| format!("create the bridge {BRIDGE}"))?;
         netlink
             .add_address(bridge, NODE_ADDRESS, PREFIX)
             .attempt(|| format!("give {BRIDGE} the address {NODE_ADDRESS}/{PREFIX}"))?;
@@ -49,7 +50,7 @@ impl Network {
     ) -> Result<String, Failure> {
         let name = format!("tb{serial}");
         self.netlink
-            .create_pair(&name, self.bridge, namespace, "eth0")
+            .create_pair(&name, self.bridge, namespace, "eth0", hardware(address))
             .attempt(|| format!("create the veth pair {name} for {address}"))?;
         let addressed = inside
             .index("eth0")
@@ -65,6 +66,13 @@ impl Network {
         }
         Ok(name)
     }
+}
+
+/// The hardware address that goes with an address, so that one which is used again is where its neighbours remember it. `0a:58`
+/// before the address is what network plugins use (containernetworking/plugins `pkg/utils/hwaddr`).
+fn hardware(address: Ipv4Addr) -> Hardware {
+    let [a, b, c, d] = address.octets();
+    [0x0a, 0x58, a, b, c, d]
 }
 
 /// Removes a pod's interfaces from the current network namespace. That takes the kernel tens of milliseconds: for a process of its own,

@@ -98,6 +98,42 @@ print(names.recv(16))";
 }
 
 #[tokio::test]
+async fn who_talks_to_the_node_hears_nothing_of_pods_that_come_and_go() -> Outcome {
+    let mut kit = Kit::start()?;
+    let pod = kit.pod(1).await?;
+    let node = kit.place.listen_tcp(SocketAddrV4::new(Ipv4Addr::new(10, 244, 0, 1), 443)).await?;
+    let node = tokio::net::TcpListener::from_std(node)?;
+    let script = "read line < /dev/tcp/10.244.0.1/443; echo $line; cat /proc/net/arp /sys/class/net/eth0/address";
+    let client = |name: &str| {
+        let mut spec = shell(&pod, name, "");
+        spec.argv = ["bash", "-c", script].map(str::to_owned).to_vec();
+        spec
+    };
+    let talk = async |kit: &mut Kit, name: &str| {
+        let greet = async {
+            let (mut peer, _) = node.accept().await?;
+            tokio::io::AsyncWriteExt::write_all(&mut peer, b"hello\n").await
+        };
+        let (greeted, ran) = within(async { tokio::join!(greet, kit.run(client(name))) }).await?;
+        greeted?;
+        ran
+    };
+    let (before, _) = talk(&mut kit, "before").await?;
+    assert!(before.starts_with("hello\n") && before.ends_with("0a:58:0a:f4:01:01\n"), "{before}");
+    assert!(before.contains("0a:58:0a:f4:00:01"), "{before}");
+    for number in 2..10 {
+        kit.pod(number).await?;
+    }
+    // Its neighbour is where it was, and at its next word answers at once.
+    assert_eq!(talk(&mut kit, "among many").await?.0, before);
+    for number in 2..10 {
+        kit.place.remove_pod(&format!("p{number}")).await?;
+    }
+    assert_eq!(talk(&mut kit, "alone again").await?.0, before);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_pod_on_the_hosts_network_has_the_places() -> Outcome {
     let mut kit = Kit::start()?;
     let mut spec = sandbox(1);
