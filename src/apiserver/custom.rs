@@ -11,7 +11,7 @@ use crate::call::WriteOptions;
 use crate::crd::{self, CustomKind, CustomVersion};
 use crate::error::{ApiError, FieldError};
 use crate::object::{is_deleting, meta};
-use crate::resource::{ALL_VERBS, NameRule, Resource, ScalePaths, Subresource, View};
+use crate::resource::{ALL_VERBS, NameRule, Resource, ScalePaths, Selectable, Subresource, View};
 use crate::table::{Columns, CustomColumn};
 use crate::verbs::delete::{DeleteOptions, remove};
 use crate::write::{self, Scope};
@@ -186,7 +186,7 @@ fn resource(definition: &str, kind: &CustomKind, version: &CustomVersion) -> Res
         subresources,
         scale,
         columns: if columns.is_empty() { Columns::Default } else { Columns::Custom(columns.into()) },
-        fields: version.selectable.iter().map(|path| path.trim_start_matches('.').to_owned()).collect(),
+        fields: version.selectable.iter().map(|path| Selectable::text(path.trim_start_matches('.'))).collect(),
         generation: true,
         names: NameRule::Subdomain,
         collection: Collection { group: kind.group.as_str().into(), resource: kind.plural.as_str().into() },

@@ -1,12 +1,14 @@
 //! Selection of objects by the label and field selectors of a query. It must not list or watch.
 
+use serde_json::Value;
 use tinderbox_api::selector::{FieldSelector, LabelSelector};
 use tinderbox_store::Stored;
 
 use crate::codec::{self, Head};
 use crate::error::ApiError;
+use crate::object;
 use crate::path::Params;
-use crate::resource::{Resource, View};
+use crate::resource::{Resource, Selectable, View};
 
 /// Which objects of a collection are meant.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +17,8 @@ pub(crate) struct Selection {
     fields: FieldSelector,
     name: Option<String>,
     view: Option<View>,
+    /// The fields asked about, besides name and namespace.
+    known: Vec<Selectable>,
 }
 
 impl Selection {
@@ -28,11 +32,13 @@ impl Selection {
         for path in field_selector.paths() {
             let known = path == "metadata.name"
                 || (path == "metadata.namespace" && resource.namespaced)
-                || resource.fields.iter().any(|field| field == path);
+                || resource.fields.iter().any(|field| field.path == path);
             if !known {
                 return Err(bad(&format!("field label not supported: {path}")));
             }
         }
+        let paths = || field_selector.paths();
+        let known = resource.fields.iter().filter(|field| paths().any(|path| path == field.path)).cloned().collect();
         let asked = field_selector.required("metadata.name").map(str::to_owned);
         let named = (!name.is_empty()).then(|| name.to_owned());
         Ok(Self {
@@ -40,6 +46,7 @@ impl Selection {
             labels: label_selector,
             fields: field_selector,
             view: (resource.view == View::Events).then_some(View::Events),
+            known,
         })
     }
 
@@ -66,6 +73,17 @@ impl Selection {
         if self.view.is_some() {
             crate::view::events_out(&mut object);
         }
-        self.fields.matches_object(&object)
+        self.fields.matches(|path| {
+            let (from, absent) = self
+                .known
+                .iter()
+                .find(|field| field.path == path)
+                .map_or((path, ""), |field| (&field.from, field.absent));
+            match object::at(&object, from) {
+                Value::Null => absent.to_owned(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            }
+        })
     }
 }

@@ -67,7 +67,7 @@ pub async fn e2e(
     talk: &Talk,
 ) -> Result<E2eReport, Error> {
     let began = Instant::now();
-    let started_at = jiff::Timestamp::now().to_string();
+    let started_at = format!("{:.0}", jiff::Timestamp::now());
     // What is wrong with a file is found before anything is started.
     let scenarios = project
         .scenario_files(&options.scenarios)?

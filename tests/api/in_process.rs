@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use tinderbox_apiserver::auth::User;
 use tinderbox_apiserver::{ApiServer, Config};
 
@@ -73,6 +75,33 @@ async fn lists_come_in_pages_and_by_selector() {
     assert_eq!(names, ["m0", "m1", "m2", "m3", "m4", "m5", "m6"]);
     let one = maps.list(&ListParams::default().fields("metadata.name=m2")).await.unwrap();
     assert_eq!(one.items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_field_that_is_not_set_is_selected_by_its_zero_value() {
+    let client = client().await;
+    let create = async |resource: &ApiResource, object: Value| {
+        let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
+            None => Api::all_with(client.clone(), resource),
+        };
+        api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+        api
+    };
+    let found = async |api: &Api<DynamicObject>, fields: &str| {
+        let list = api.list(&ListParams::default().fields(fields)).await.unwrap();
+        list.items.iter().map(ResourceExt::name_any).collect::<Vec<_>>()
+    };
+    let nodes = ApiResource::erase::<Node>(&());
+    create(&nodes, json!({"metadata": {"name": "open"}})).await;
+    let api = create(&nodes, json!({"metadata": {"name": "shut"}, "spec": {"unschedulable": true}})).await;
+    assert_eq!(found(&api, "spec.unschedulable=false").await, ["open"]);
+    assert_eq!(found(&api, "spec.unschedulable!=false").await, ["shut"]);
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "b"}]}});
+    let job = json!({"metadata": {"name": "one", "namespace": "default"}, "spec": {"template": template}});
+    let api = create(&ApiResource::erase::<Job>(&()), job).await;
+    assert_eq!(found(&api, "status.successful=0").await, ["one"]);
+    assert_eq!(found(&api, "status.successful=1").await, Vec::<String>::new());
 }
 
 #[tokio::test]

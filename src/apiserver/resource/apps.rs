@@ -25,7 +25,7 @@ pub(super) fn table() -> Vec<Resource> {
             .short(&["rs"])
             .categories(&["all"])
             .columns(workloads::REPLICA_SETS)
-            .fields(&["status.replicas"])
+            .field("status.replicas", "status.replicas", "0")
             .counted()
             .scale("spec.selector")
             .status(),
@@ -47,7 +47,7 @@ pub(super) fn table() -> Vec<Resource> {
         batch("Job", "jobs")
             .categories(&["all"])
             .columns(workloads::JOBS)
-            .fields(&["status.successful"])
+            .field("status.successful", "status.succeeded", "0")
             .counted()
             .status(),
     ]

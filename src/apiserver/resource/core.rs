@@ -11,19 +11,23 @@ pub(super) fn table() -> Vec<Resource> {
         cluster("ComponentStatus", "componentstatuses").short(&["cs"]).verbs(&["get", "list"]),
         namespaced("ConfigMap", "configmaps").short(&["cm"]).columns(table::config::CONFIG_MAPS),
         namespaced("Endpoints", "endpoints").short(&["ep"]).columns(table::network::ENDPOINTS).create_on_update(),
-        namespaced("Event", "events").short(&["ev"]).columns(table::cluster::EVENTS).create_on_update().fields(&[
-            "involvedObject.kind",
-            "involvedObject.namespace",
-            "involvedObject.name",
-            "involvedObject.uid",
-            "involvedObject.apiVersion",
-            "involvedObject.resourceVersion",
-            "involvedObject.fieldPath",
-            "reason",
-            "reportingComponent",
-            "source.component",
-            "type",
-        ]),
+        namespaced("Event", "events")
+            .short(&["ev"])
+            .columns(table::cluster::EVENTS)
+            .create_on_update()
+            .fields(&[
+                "involvedObject.kind",
+                "involvedObject.namespace",
+                "involvedObject.name",
+                "involvedObject.uid",
+                "involvedObject.apiVersion",
+                "involvedObject.resourceVersion",
+                "involvedObject.fieldPath",
+                "reason",
+                "reportingComponent",
+                "type",
+            ])
+            .field("source", "source.component", ""),
         namespaced("LimitRange", "limitranges")
             .short(&["limits"])
             .columns(table::config::LIMIT_RANGES)
@@ -37,7 +41,11 @@ pub(super) fn table() -> Vec<Resource> {
             .plain("finalize", "Namespace", &["update"])
             .status()
             .returns_deleted(),
-        cluster("Node", "nodes").short(&["no"]).columns(table::cluster::NODES).fields(&["spec.unschedulable"]).status(),
+        cluster("Node", "nodes")
+            .short(&["no"])
+            .columns(table::cluster::NODES)
+            .field("spec.unschedulable", "spec.unschedulable", "false")
+            .status(),
         namespaced("PersistentVolumeClaim", "persistentvolumeclaims")
             .short(&["pvc"])
             .columns(table::volumes::CLAIMS)
@@ -59,11 +67,11 @@ pub(super) fn table() -> Vec<Resource> {
                 "spec.restartPolicy",
                 "spec.schedulerName",
                 "spec.serviceAccountName",
-                "spec.hostNetwork",
                 "status.phase",
                 "status.podIP",
                 "status.nominatedNodeName",
             ])
+            .field("spec.hostNetwork", "spec.hostNetwork", "false")
             .plain("attach", "PodAttachOptions", &["create", "get"])
             .plain("binding", "Binding", &["create"])
             .foreign("eviction", ("policy", "v1"), "Eviction", &["create"])
@@ -76,7 +84,7 @@ pub(super) fn table() -> Vec<Resource> {
             .short(&["rc"])
             .categories(&["all"])
             .columns(table::workloads::REPLICATION_CONTROLLERS)
-            .fields(&["status.replicas"])
+            .field("status.replicas", "status.replicas", "0")
             .counted()
             .scale("spec.selector")
             .status(),

@@ -20,6 +20,25 @@ use crate::table::Columns;
 /// What can be done with a resource, in the order of discovery.
 pub const ALL_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
+/// A field that objects can be selected by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selectable {
+    /// What selectors call it.
+    pub path: String,
+    /// Where its value stands.
+    pub from: String,
+    /// Its value where it is not set: the zero value of its type for kinds that are Go structs upstream.
+    pub absent: &'static str,
+}
+
+impl Selectable {
+    /// A field that is the empty text where it is not set.
+    #[must_use]
+    pub fn text(path: &str) -> Self {
+        Self { path: path.to_owned(), from: path.to_owned(), absent: "" }
+    }
+}
+
 /// One resource in one version.
 #[derive(Debug, Clone)]
 pub struct Resource {
@@ -50,7 +69,7 @@ pub struct Resource {
     /// Columns of `kubectl get`.
     pub columns: Columns,
     /// Paths that a field selector may name, besides name and namespace.
-    pub fields: Vec<String>,
+    pub fields: Vec<Selectable>,
     /// Whether `metadata.generation` counts changes of the spec.
     pub generation: bool,
     /// The form of names.
@@ -218,8 +237,15 @@ impl Resource {
         self
     }
 
-    fn fields(mut self, fields: &[&str]) -> Self {
-        self.fields = fields.iter().map(|field| (*field).to_owned()).collect();
+    /// Text fields that can be selected by.
+    fn fields(mut self, paths: &[&str]) -> Self {
+        self.fields.extend(paths.iter().map(|path| Selectable::text(path)));
+        self
+    }
+
+    /// Another field that can be selected by, whose value stands at `from`, and is `absent` where it is not set.
+    fn field(mut self, path: &str, from: &str, absent: &'static str) -> Self {
+        self.fields.push(Selectable { path: path.to_owned(), from: from.to_owned(), absent });
         self
     }
 

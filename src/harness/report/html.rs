@@ -27,7 +27,7 @@ table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th { text-align: left; color: var(--soft); font-weight: 500; } th, td { padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.mark { width: 1.5rem; font-weight: 700; } .yes { color: var(--good); } .no { color: var(--bad); }
 code, pre { font: 13px/1.45 ui-monospace, monospace; } pre { background: var(--card); border-radius: 8px; padding: .75rem; overflow-x: auto; margin: .4rem 0; }
-td code { overflow-wrap: anywhere; }
+td code { overflow-wrap: anywhere; } td.brief { white-space: nowrap; }
 .explain { border-left: 4px solid var(--bad); padding-left: 1rem; margin-top: 1.25rem; }
 .phases { display: flex; gap: 1.5rem; flex-wrap: wrap; margin-top: .6rem; font-variant-numeric: tabular-nums; }
 svg { display: block; width: 100%; min-width: 34rem; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .axis { fill: var(--soft); }
@@ -128,7 +128,7 @@ fn pod_row(pod: &PodReport) -> String {
         })
         .collect();
     format!(
-        "<tr><td><code>{}</code></td><td>{}</td><td>{}{}</td><td>{}</td></tr>\n",
+        "<tr><td><code>{}</code></td><td>{}</td><td class=\"brief\">{}{}</td><td class=\"brief\">{}</td></tr>\n",
         escape(&pod.name),
         format!("{:?}", pod.role).to_lowercase(),
         phases.join("<br>"),
