@@ -182,6 +182,7 @@ fn value_of(message: &Message, field: &Field, read: Read<'_>, depth: usize) -> R
         // A number is two's complement of 64 bits, whatever its type.
         ("i", Read::Number(number)) => Ok(number.cast_signed().into()),
         ("b", Read::Number(number)) => Ok((number != 0).into()),
+        ("d", Read::Number(bits)) => Ok(double(f64::from_bits(bits))),
         ("s", Read::Bytes(bytes)) => Ok(text(bytes)?.into()),
         ("y", Read::Bytes(bytes)) => Ok(STANDARD.encode(bytes).into()),
         (kind, Read::Bytes(bytes)) => match special(kind, bytes) {
@@ -192,11 +193,27 @@ fn value_of(message: &Message, field: &Field, read: Read<'_>, depth: usize) -> R
                     None => format!("{}.{kind}", message.package),
                 };
                 let inner = MESSAGES.get(&name).ok_or(ProtobufError::Kind(name))?;
-                read_message(inner, bytes, depth).map(Value::Object)
+                let object = read_message(inner, bytes, depth)?;
+                Ok(if kind.starts_with(EITHER) { either(object) } else { object.into() })
             }
         },
         _ => Err(ProtobufError::Illegal),
     }
+}
+
+/// How the types of schemas begin that are a schema or something else.
+const EITHER: &str = "JSONSchemaPropsOr";
+
+/// A schema, or what stands in its place: several, names of properties, or whether anything is allowed.
+fn either(mut object: Map<String, Value>) -> Value {
+    let found = ["schema", "jSONSchemas", "property"].into_iter().find_map(|name| object.remove(name));
+    found.unwrap_or_else(|| object.contains_key("allows").into())
+}
+
+/// A number as Go writes it in JSON: whole ones without a point.
+fn double(number: f64) -> Value {
+    let whole = number as i64;
+    if whole as f64 == number { whole.into() } else { number.into() }
 }
 
 /// Types whose JSON is not an object of their fields.
@@ -205,7 +222,7 @@ fn special(kind: &str, bytes: &[u8]) -> Option<Result<Value, ProtobufError>> {
         "Time" => |bytes| time(bytes, false),
         "MicroTime" => |bytes| time(bytes, true),
         "Quantity" => |bytes| Ok(first_text(bytes)?.into()),
-        "Raw" | "Fields" => |bytes| match first_bytes(bytes)? {
+        "Raw" | "JSON" | "Fields" => |bytes| match first_bytes(bytes)? {
             [] => Ok(Value::Null),
             raw => serde_json::from_slice(raw).map_err(|_| ProtobufError::Illegal),
         },

@@ -36,7 +36,7 @@ fn every_type_in_the_table_is_known() {
     for (name, message) in &*MESSAGES {
         for field in message.fields.values() {
             let own = format!("{}.{}", message.package, field.kind);
-            let known = matches!(field.kind, "i" | "b" | "s" | "y")
+            let known = matches!(field.kind, "i" | "d" | "b" | "s" | "y")
                 || special(field.kind, &[]).is_some()
                 || MESSAGES.contains_key(field.kind)
                 || MESSAGES.contains_key(&own);
@@ -82,6 +82,44 @@ fn special_types_have_their_json() {
     let pod = bytes(2, &bytes(1, &volume));
     let read = decode(&body("v1", "Pod", &pod)).unwrap();
     assert_eq!(read["spec"]["volumes"], json!([{"name": "v", "secret": {"secretName": "s"}}]));
+}
+
+fn double(at: u64, value: f64) -> Vec<u8> {
+    let mut out = Vec::new();
+    varint(at << 3 | 1, &mut out);
+    out.extend_from_slice(&value.to_le_bytes());
+    out
+}
+
+#[test]
+fn schemas_of_definitions_have_their_json() {
+    let property = |name: &[u8], schema: &[u8]| bytes(29, &[bytes(1, name), bytes(2, schema)].concat());
+    let limits = [bytes(5, b"number"), double(9, 10.0), double(11, 0.5), bytes(8, &bytes(1, b"{\"a\":[1]}"))].concat();
+    let closed = [bytes(5, b"object"), bytes(30, &number(1, 0))].concat();
+    let open = [bytes(5, b"object"), bytes(30, &[number(1, 1), bytes(2, &bytes(5, b"string"))].concat())].concat();
+    let list = [bytes(24, &bytes(1, &bytes(5, b"string"))), bytes(20, &bytes(1, b"\"x\"")), bytes(20, &bytes(1, b"2"))];
+    let ruled = [number(38, 1), number(39, 0), bytes(44, &[bytes(1, b"self > 1"), bytes(2, b"")].concat())].concat();
+    let schema = [
+        bytes(5, b"object"),
+        property(b"limits", &limits),
+        property(b"closed", &closed),
+        property(b"open", &open),
+        property(b"list", &list.concat()),
+        property(b"ruled", &ruled),
+    ];
+    let version =
+        [bytes(1, b"v1"), number(2, 1), number(3, 0), bytes(4, &bytes(1, &schema.concat())), bytes(5, &bytes(1, b""))];
+    let raw = bytes(2, &[bytes(1, b"example.com"), bytes(7, &version.concat())].concat());
+    let read = decode(&body("apiextensions.k8s.io/v1", "CustomResourceDefinition", &raw)).unwrap();
+    let schema = json!({"type": "object", "properties": {
+        "limits": {"type": "number", "maximum": 10, "minimum": 0.5, "default": {"a": [1]}},
+        "closed": {"type": "object", "additionalProperties": false},
+        "open": {"type": "object", "additionalProperties": {"type": "string"}},
+        "list": {"items": {"type": "string"}, "enum": ["x", 2]},
+        "ruled": {"x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-validations": [{"rule": "self > 1"}]}}});
+    let version = json!({"name": "v1", "served": true, "storage": false,
+        "schema": {"openAPIV3Schema": schema}, "subresources": {"status": {}}});
+    assert_eq!(read["spec"], json!({"group": "example.com", "versions": [version]}));
 }
 
 #[test]
