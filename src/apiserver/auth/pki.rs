@@ -2,6 +2,8 @@
 //! tokens. Made once in a folder, loaded again later; a leaf that expires soon, or does not fit any more, is made anew.
 //! Each key lies in one file with its certificate, mode 0600, written whole or not at all. It must not write kubeconfigs.
 
+mod sec1;
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -27,6 +29,9 @@ const LEAF_VALID: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Clocks differ: certificates are valid from a little earlier.
 const BACKDATE: Duration = Duration::from_secs(60 * 60);
+
+/// Name of the administrator's file.
+const ADMIN: &str = "admin";
 
 /// Names and addresses that the API server answers to in every cluster; its node's name comes on top.
 pub const API_NAMES: [&str; 8] = [
@@ -79,7 +84,7 @@ pub enum PkiError {
 pub struct PemPair {
     /// The certificate.
     pub certificate: String,
-    /// The key (PKCS#8).
+    /// The key: PKCS#8, unless said otherwise.
     pub key: String,
 }
 
@@ -122,7 +127,7 @@ impl Pki {
         let mut names: Vec<String> = API_NAMES.iter().map(|&name| name.to_owned()).collect();
         names.push(node.to_owned());
         pki.serving = pki.leaf(&Leaf {
-            file: "apiserver.pem",
+            file: "apiserver",
             common_name: "kube-apiserver",
             organization: "",
             names,
@@ -143,12 +148,16 @@ impl Pki {
         &self.serving
     }
 
-    /// The certificate of the cluster's administrator, in `system:masters`.
+    /// The certificate of the cluster's administrator, in `system:masters`. It is for a kubeconfig: the key is of the form
+    /// that every client reads, `BEGIN EC PRIVATE KEY`.
     ///
     /// # Errors
     /// As [`Pki::open`].
     pub fn admin(&self) -> Result<PemPair, PkiError> {
-        self.client("admin", "kubernetes-admin", MASTERS)
+        let PemPair { certificate, key } = self.client(ADMIN, "kubernetes-admin", MASTERS)?;
+        let key = sec1::from_pkcs8(&key)
+            .ok_or_else(|| PkiError::Content { path: self.file(ADMIN), expected: "a P-256 key" })?;
+        Ok(PemPair { certificate, key })
     }
 
     /// The client certificate of `user` in `group`, kept as `FILE.pem`.
@@ -157,7 +166,7 @@ impl Pki {
     /// As [`Pki::open`].
     pub fn client(&self, file: &str, user: &str, group: &str) -> Result<PemPair, PkiError> {
         self.leaf(&Leaf {
-            file: &format!("{file}.pem"),
+            file,
             common_name: user,
             organization: group,
             names: Vec::new(),
@@ -208,9 +217,13 @@ impl Pki {
         Ok(Arc::new(config))
     }
 
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.pem"))
+    }
+
     fn leaf(&self, leaf: &Leaf<'_>) -> Result<PemPair, PkiError> {
         let fits = |pair: &PemPair| lasts(pair, self.now) && self.issued(pair, leaf);
-        load_or_make(&self.dir.join(leaf.file), fits, || {
+        load_or_make(&self.file(leaf.file), fits, || {
             self.make_leaf(leaf).map_err(|source| PkiError::Make { of: leaf.common_name.to_owned(), source })
         })
     }
