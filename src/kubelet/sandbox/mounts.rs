@@ -60,6 +60,8 @@ fn inside(path: &Path, binds: &[PathBuf]) -> PathBuf {
         .max_by_key(|(_, bind)| bind.as_os_str().len());
     let found = nearest.and_then(|(number, bind)| path.strip_prefix(bind).ok().map(|rest| (number, rest)));
     match found {
+        // Joined with nothing it would end in a slash, which only a folder may have.
+        Some((number, rest)) if rest.as_os_str().is_empty() => Path::new(BINDS).join(number.to_string()),
         Some((number, rest)) => Path::new(BINDS).join(number.to_string()).join(rest),
         None => Path::new(HOST).join(path.strip_prefix("/").unwrap_or(path)),
     }
@@ -179,6 +181,7 @@ mod tests {
     fn the_longest_bind_wins_and_the_rest_is_under_host() {
         let binds = [PathBuf::from("/root"), PathBuf::from("/root/state/pods")];
         assert_eq!(inside(Path::new("/root/state/pods/1/v"), &binds), Path::new("binds/1/1/v"));
+        assert_eq!(inside(Path::new("/root/state/pods"), &binds).as_os_str(), "binds/1");
         assert_eq!(inside(Path::new("/root/x"), &binds), Path::new("binds/0/x"));
         assert_eq!(inside(Path::new("/rootless"), &binds), Path::new("host/rootless"));
         assert_eq!(inside(Path::new("/"), &[]), Path::new("host/"));
