@@ -1,8 +1,10 @@
-//! The command line as a user meets it: a cluster's whole life, looked at from outside by kubectl and the kernel. It must not
-//! reach into the library.
+//! The command line as a user meets it: a cluster's whole life, looked at from outside by kubectl and the kernel. Of the
+//! library it asks only where Spark lies on this machine.
 
 mod machine;
+mod names;
 mod program;
+mod spark;
 
 use program::Cluster;
 use serde_json::json;

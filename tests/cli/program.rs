@@ -1,11 +1,14 @@
 //! The built program, run on a cluster of its own in a folder of its own.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
+
+/// How long, in seconds, something may take that takes a few on an idle machine.
+pub(crate) const PATIENCE: &str = "300";
 
 /// A cluster of a test; dropping it takes it away.
 pub(crate) struct Cluster {
@@ -36,7 +39,8 @@ impl From<Output> for Said {
     }
 }
 
-fn root() -> &'static Path {
+/// The project's folder.
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
 }
 
@@ -88,6 +92,38 @@ impl Cluster {
         stdin.write_all(input.as_bytes()).expect("kubectl reads");
         drop(stdin);
         child.wait_with_output().expect("kubectl ends").into()
+    }
+
+    /// Follows what `kubectl get` says of objects until a line is the wanted one.
+    pub(crate) fn watch(&self, words: &[&str], mut wanted: impl FnMut(&str) -> bool) {
+        let mut command = Command::new("timeout");
+        command.args([PATIENCE, "kubectl", "--kubeconfig"]).arg(self.kubeconfig()).args(words).arg("--watch");
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("coreutils are there");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let mut seen = Vec::new();
+        for line in lines {
+            let found = wanted(&line);
+            seen.push(line);
+            if found {
+                // `timeout` hands it on to kubectl; it may have ended by itself.
+                let _ = Command::new("kill").arg(child.id().to_string()).status();
+                child.wait().expect("it ends");
+                return;
+            }
+        }
+        let now = self.kubectl(&["get", "pods,events", "-A"]);
+        panic!("{words:?} never showed what was wanted, but\n{}\n{}", seen.join("\n"), now.out);
+    }
+
+    /// Waits until a pod has ended; its phase.
+    pub(crate) fn ended(&self, pod: &[&str]) -> String {
+        let mut phase = String::new();
+        let words = [&["get"], pod, &["-o", "jsonpath={.status.phase}{\"\\n\"}"]].concat();
+        self.watch(&words, |line| {
+            line.clone_into(&mut phase);
+            matches!(line, "Succeeded" | "Failed")
+        });
+        phase
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
