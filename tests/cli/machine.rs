@@ -1,7 +1,7 @@
 //! What the kernel says of this machine: processes, mounts, open ports. It changes nothing but by `kill`.
 
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Child, Command};
 
 /// Mounts that this process sees.
 pub(crate) fn mounts() -> String {
@@ -34,4 +34,17 @@ pub(crate) fn wait_for_end(process: u32) {
 /// Ends a process without a chance to clean up.
 pub(crate) fn kill(process: u32) {
     assert!(Command::new("kill").args(["-KILL", &process.to_string()]).status().expect("kill runs").success());
+}
+
+/// A command run by `timeout`, which hands signals on; dropping it ends both.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        if let Ok(None) = self.0.try_wait() {
+            let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+            let _ = self.0.wait();
+        }
+    }
 }

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use crate::machine::Running;
+
 /// How long, in seconds, something may take that takes a few on an idle machine.
 pub(crate) const PATIENCE: &str = "300";
 
@@ -98,18 +100,14 @@ impl Cluster {
     pub(crate) fn watch(&self, words: &[&str], mut wanted: impl FnMut(&str) -> bool) {
         let mut command = Command::new("timeout");
         command.args([PATIENCE, "kubectl", "--kubeconfig"]).arg(self.kubeconfig()).args(words).arg("--watch");
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("coreutils are there");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let mut kubectl = Running(command.stdout(Stdio::piped()).spawn().expect("coreutils are there"));
+        let lines = BufReader::new(kubectl.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let mut seen = Vec::new();
         for line in lines {
-            let found = wanted(&line);
-            seen.push(line);
-            if found {
-                // `timeout` hands it on to kubectl; it may have ended by itself.
-                let _ = Command::new("kill").arg(child.id().to_string()).status();
-                child.wait().expect("it ends");
+            if wanted(&line) {
                 return;
             }
+            seen.push(line);
         }
         let now = self.kubectl(&["get", "pods,events", "-A"]);
         panic!("{words:?} never showed what was wanted, but\n{}\n{}", seen.join("\n"), now.out);

@@ -2,16 +2,17 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::NAMESPACE;
+use crate::machine::Running;
 use crate::program::{Cluster, PATIENCE};
 
 /// A port of this machine that leads to one of a pod, until it is dropped.
 pub(super) struct Forward {
-    process: Child,
+    _kubectl: Running,
     port: u16,
 }
 
@@ -20,14 +21,14 @@ impl Forward {
         let mut command = Command::new("timeout");
         command.args([PATIENCE, "kubectl", "--kubeconfig"]).arg(cluster.kubeconfig());
         command.args(["-n", NAMESPACE, "port-forward", &format!("pod/{pod}"), &format!(":{port}")]);
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("coreutils are there");
-        let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let mut kubectl = Running(command.stdout(Stdio::piped()).spawn().expect("coreutils are there"));
+        let mut lines = BufReader::new(kubectl.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let line = lines.next().expect("it says where");
         // What it goes on to say must be read, or it stops.
         std::thread::spawn(move || lines.for_each(drop));
         let port =
             line.strip_prefix("Forwarding from 127.0.0.1:").and_then(|rest| rest.split(' ').next()?.parse().ok());
-        Self { process, port: port.unwrap_or_else(|| panic!("{pod}: {line:?}")) }
+        Self { _kubectl: kubectl, port: port.unwrap_or_else(|| panic!("{pod}: {line:?}")) }
     }
 
     /// What a page of JSON says; `None` while there is only an excuse.
@@ -44,13 +45,5 @@ impl Forward {
         }
         assert_eq!(status, "200", "{answer}");
         Some(serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}")))
-    }
-}
-
-impl Drop for Forward {
-    fn drop(&mut self) {
-        // `timeout` hands it on to kubectl.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use tempfile::NamedTempFile;
@@ -10,6 +10,7 @@ use tinderbox_kubelet::image::{Images, Quiet, RootEntry, cache_dir};
 use tinderbox_providers::embedded::images::{HostSpark, host_spark};
 
 use super::{ACCOUNT, IMAGE, NAMESPACE, PI};
+use crate::machine::Running;
 use crate::program::{Cluster, PATIENCE, root};
 
 /// Spark's home folder, and the Java that fits it.
@@ -74,33 +75,23 @@ impl Submission {
     pub(super) fn begin(mut self) -> Submitting {
         let told = NamedTempFile::new().expect("a file");
         let stderr = told.reopen().expect("it can be opened");
-        let child = self.0.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
-        Submitting { child: child.expect("coreutils are there"), told }
+        let process = self.0.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
+        Submitting { process: Running(process.expect("coreutils are there")), told }
     }
 }
 
 /// A call of `spark-submit`; dropping it ends it.
 pub(super) struct Submitting {
-    child: Child,
+    process: Running,
     told: NamedTempFile,
 }
 
 impl Submitting {
     /// Waits for its end; what it told, which must be a success in its own eyes.
     pub(super) fn end(mut self) -> String {
-        let status = self.child.wait().expect("it ends");
+        let status = self.process.0.wait().expect("it ends");
         let told = std::fs::read_to_string(self.told.path()).expect("it can be read");
         assert!(status.success(), "{status}: {told}");
         told
-    }
-}
-
-impl Drop for Submitting {
-    fn drop(&mut self) {
-        // `timeout` hands it on; it may have ended long ago.
-        if let Ok(None) = self.child.try_wait() {
-            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-            let _ = self.child.wait();
-        }
     }
 }
