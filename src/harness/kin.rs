@@ -1,6 +1,6 @@
 //! Which pods belong to what was applied, what part each has, and what they came to. Pure functions over what was seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -12,6 +12,8 @@ use crate::observe::{Record, World};
 
 /// The label by which an app's parts are known.
 const APP: &str = "app.kubernetes.io/name";
+/// The label in which Spark keeps an application's name.
+const APPLICATION: &str = "spark-app-name";
 
 /// What was applied, as far as it tells whose a pod is.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +64,20 @@ impl Kin {
         }
         false
     }
+}
+
+/// The drivers among pods that are in the order of their appearance: of each application the last one. A run is over when they
+/// are: `spark-submit` in cluster mode is content with whatever becomes of its driver (it exits with 0, as of Spark 4.0).
+#[must_use]
+pub fn drivers<'a>(world: &'a World, pods: &[String]) -> Vec<&'a Record> {
+    let mut last: BTreeMap<(&str, &str), &Record> = BTreeMap::new();
+    for record in pods.iter().filter_map(|uid| world.records.get(uid)) {
+        if role(record.object()) == Role::Driver {
+            let application = record.label(APPLICATION).unwrap_or(&record.name.name);
+            last.insert((&record.name.namespace, application), record);
+        }
+    }
+    last.into_values().collect()
 }
 
 /// What part a pod has.
@@ -199,4 +215,35 @@ fn ran(record: &Record, container: &str) -> Option<u64> {
 
 pub(crate) fn millis(at: Instant, began: Instant) -> u64 {
     u64::try_from(at.saturating_duration_since(began).as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_each_application_the_last_driver_counts() {
+        let pod = |name: &str, role: &str, application: &str| {
+            let labels = json!({"spark-role": role, "spark-app-name": application});
+            Record::of("Pod", json!({"kind": "Pod", "metadata": {"name": name, "namespace": "jobs", "labels": labels}}))
+        };
+        let mut world = World::default();
+        for (uid, record) in [
+            ("z", pod("first", "driver", "pi")),
+            ("y", pod("executor", "executor", "pi")),
+            ("x", pod("second", "driver", "pi")),
+            ("w", pod("other", "driver", "report")),
+        ] {
+            world.records.insert(uid.to_owned(), record);
+        }
+        let names = |pods: &[&str]| {
+            let pods: Vec<String> = pods.iter().map(|uid| (*uid).to_owned()).collect();
+            drivers(&world, &pods).iter().map(|record| record.name.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["z", "y", "x", "w"]), ["second", "other"]);
+        assert_eq!(names(&["z", "y"]), ["first"]);
+        assert_eq!(names(&["y"]), Vec::<String>::new());
+    }
 }

@@ -11,8 +11,9 @@ use crate::error::Error;
 use crate::event::Talk;
 use crate::explain::Explanation;
 use crate::images;
-use crate::kin::{PodReport, millis};
+use crate::kin::{self, PodReport, millis};
 use crate::manifest;
+use crate::observe::Record;
 use crate::project::Project;
 use crate::session::{Session, Submitted};
 
@@ -78,7 +79,7 @@ pub async fn run(
                     None => all = false,
                 }
             }
-            all.then_some(Ok(()))
+            if all { drivers_verdict(&kin::drivers(world, &session.pod_uids(world))) } else { None }
         })
         .await
         .unwrap_or_else(|| Err(format!("{app} did not end within {} s", budget.as_secs())));
@@ -96,4 +97,39 @@ pub async fn run(
         pods: session.pods(),
         explanation: verdict.err().map(|why| session.explain(why)),
     })
+}
+
+/// What the drivers came to, once the submitted objects are done: `None` while one of them still works.
+fn drivers_verdict(drivers: &[&Record]) -> Option<Result<(), String>> {
+    let mut all = true;
+    for driver in drivers {
+        match driver.object()["status"]["phase"].as_str() {
+            Some("Succeeded") => {}
+            Some("Failed") => return Some(Err(format!("{} failed", driver.name))),
+            _ if driver.gone.is_some() => return Some(Err(format!("{} was removed before its end", driver.name))),
+            _ => all = false,
+        }
+    }
+    all.then_some(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_what_its_drivers_are() {
+        let driver = |phase: &str| {
+            Record::of("Pod", json!({"metadata": {"name": phase, "namespace": "n"}, "status": {"phase": phase}}))
+        };
+        let (good, bad, busy) = (driver("Succeeded"), driver("Failed"), driver("Running"));
+        let removed = Record { gone: Some(Instant::now()), ..busy.clone() };
+        assert_eq!(drivers_verdict(&[]), Some(Ok(())));
+        assert_eq!(drivers_verdict(&[&good, &good]), Some(Ok(())));
+        assert_eq!(drivers_verdict(&[&good, &busy]), None);
+        assert_eq!(drivers_verdict(&[&busy, &bad]), Some(Err("pod/Failed failed".to_owned())));
+        assert_eq!(drivers_verdict(&[&removed]), Some(Err("pod/Running was removed before its end".to_owned())));
+    }
 }
