@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::machine::Running;
 
 /// How long, in seconds, something may take that takes a few on an idle machine.
-pub(crate) const PATIENCE: &str = "300";
+pub(crate) const PATIENCE: &str = "600";
 
 /// A cluster of a test; dropping it takes it away.
 pub(crate) struct Cluster {
