@@ -1,5 +1,4 @@
-//! The objects that every cluster has before anyone asks: namespaces, and the service of the API itself. It must not
-//! decide rights.
+//! The objects that every cluster has before anyone asks. It must not decide rights.
 
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use crate::auth::rbac::GROUP;
 use crate::auth::{MASTERS, User, bootstrap};
 use crate::call::{Call, WriteOptions};
 use crate::error::ApiError;
+use crate::own_service;
 use crate::path::{Params, ResourcePath};
 use crate::resource::Resource;
 use crate::respond::Form;
@@ -61,35 +61,7 @@ pub(crate) async fn prepare(server: &ApiServer) -> Result<(), StartError> {
     });
     // Together, so that they share a flush of the log.
     futures::future::try_join_all(rights).await?;
-    let config = server.config();
-    let [a, b] = config.service_range;
-    let address = format!("{a}.{b}.0.1");
-    let labels = json!({"component": "apiserver", "provider": "kubernetes"});
-    let service = json!({
-        "metadata": {"name": "kubernetes", "labels": labels},
-        "spec": {
-            "clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
-            "type": "ClusterIP", "sessionAffinity": "None",
-            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
-        },
-    });
-    server.ensure(("", "v1", "services"), "default", service, false).await?;
-    let addresses: Vec<String> = config.advertised.iter().map(|at| at.ip().to_string()).collect();
-    let port = config.advertised.first().map_or(6443, std::net::SocketAddrV4::port);
-    let of_endpoints: Vec<Value> = addresses.iter().map(|ip| json!({"ip": ip})).collect();
-    let endpoints = json!({
-        "metadata": {"name": "kubernetes", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
-        "subsets": [{"addresses": of_endpoints, "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],
-    });
-    server.ensure(("", "v1", "endpoints"), "default", endpoints, true).await?;
-    let of_slice: Vec<Value> =
-        addresses.iter().map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}})).collect();
-    let slice = json!({
-        "metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": "IPv4", "endpoints": of_slice,
-        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-    });
-    server.ensure(("discovery.k8s.io", "v1", "endpointslices"), "default", slice, true).await
+    own_service::ensure(server).await
 }
 
 impl ApiServer {

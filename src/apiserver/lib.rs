@@ -20,6 +20,7 @@ mod kinds;
 mod metrics;
 mod object;
 pub mod openapi;
+mod own_service;
 pub mod patch;
 mod path;
 mod protobuf;

@@ -1,5 +1,6 @@
 //! What the server does unasked: it follows definitions, also where whoever wrote one has gone before the end of the
-//! request, and forgets events that are an hour old. It ends with the server.
+//! request, writes its own service again where it was deleted, and forgets events that are an hour old. It ends with the
+//! server.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -7,21 +8,24 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tinderbox_store::Collection;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::object::text;
-use crate::{ApiServer, Inner, codec, custom};
+use crate::{ApiServer, Inner, codec, custom, own_service};
 
 /// How long an event is kept after it was last seen, as upstream.
 const EVENT_LIFE: SignedDuration = SignedDuration::from_hours(1);
 /// How often old events are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How often the server's own service is looked at, as upstream.
+const RECONCILE: Duration = Duration::from_secs(10);
 
 impl ApiServer {
     /// Starts the upkeep.
     pub(crate) fn keep_up(&self) {
         tokio::spawn(follow_definitions(Arc::downgrade(&self.0)));
         tokio::spawn(sweep(Arc::downgrade(&self.0)));
+        tokio::spawn(reconcile(Arc::downgrade(&self.0)));
     }
 
     /// Forgets the events that nobody has seen for an hour.
@@ -61,16 +65,31 @@ async fn follow_definitions(server: Weak<Inner>) {
 }
 
 async fn sweep(server: Weak<Inner>) {
-    let mut ticks = interval(SWEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(server) = server.upgrade().map(ApiServer) else { return };
-        if server.token().is_cancelled() {
-            return;
-        }
+    let mut ticks = every(SWEEP);
+    while let Some(server) = due(&mut ticks, &server).await {
         server.forget_events(server.now()).await;
     }
+}
+
+async fn reconcile(server: Weak<Inner>) {
+    let mut ticks = every(RECONCILE);
+    while let Some(server) = due(&mut ticks, &server).await {
+        if let Err(error) = own_service::ensure(&server).await {
+            tracing::warn!(%error, "the service of the API may be missing for a while");
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Waits for the next tick; none when the server has ended.
+async fn due(ticks: &mut Interval, server: &Weak<Inner>) -> Option<ApiServer> {
+    ticks.tick().await;
+    server.upgrade().map(ApiServer).filter(|server| !server.token().is_cancelled())
 }
 
 /// The last of the times that an event tells.
@@ -85,6 +104,26 @@ mod tests {
     use super::*;
     use crate::Config;
     use serde_json::json;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_service_of_the_api_comes_back() {
+        let server = ApiServer::new(Config::in_memory().unwrap()).await.unwrap();
+        let key = |group: &str, resource: &str| tinderbox_store::Key {
+            collection: Collection { group: group.into(), resource: resource.into() },
+            namespace: "default".into(),
+            name: "kubernetes".into(),
+        };
+        let keys = [key("", "services"), key("", "endpoints"), key("discovery.k8s.io", "endpointslices")];
+        for key in &keys {
+            let stored = server.store().get(key).unwrap();
+            server.store().delete(key, stored.revision).await.unwrap();
+        }
+        let mut changes = server.store().watch(&keys[2].collection, None, server.store().revision()).unwrap();
+        changes.next().await.unwrap();
+        for key in &keys {
+            assert!(server.store().get(key).is_some(), "{key:?}");
+        }
+    }
 
     #[tokio::test]
     async fn events_are_forgotten_an_hour_after_they_were_seen() {
