@@ -1,7 +1,7 @@
 //! Errors as Kubernetes' `Status` objects: a fixed reason and HTTP code per refusal, with field causes.
 //! Upstream rule: k8s.io/apimachinery `pkg/api/errors/errors.go`. Nothing here decides; it only words.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A refusal that goes to the client as a `Status`.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +96,9 @@ impl ApiError {
     /// 404 for a path that the server does not serve.
     #[must_use]
     pub fn no_such_path() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource")
+        // Details that name nothing: clients look into them, and tell by that an unknown path from an absent object.
+        let details = Value::Object(Map::new());
+        Self { details, ..Self::new(404, "NotFound", "the server could not find the requested resource") }
     }
 
     /// 405 MethodNotAllowed.

@@ -242,6 +242,18 @@ async fn says_what_is_wrong() {
         (vec!["create", "configmap", "Bad_Name"], String::new(), "a lowercase RFC 1123 subdomain must consist of"),
         (vec!["create", "configmap", "x", "-n", "gone"], String::new(), "namespaces \"gone\" not found"),
         (vec!["delete", "namespace", "default"], String::new(), "this namespace may not be deleted"),
+        (
+            vec![
+                "patch",
+                "namespace",
+                "default",
+                "--type=json",
+                "-p",
+                r#"[{"op":"remove","path":"/metadata/labels/x"}]"#,
+            ],
+            String::new(),
+            r#"The request is invalid: patch: {"op":"remove","path":"/metadata/labels/x"}: path is invalid"#,
+        ),
         (vec!["get", "pods", "--field-selector=a=b"], String::new(), "field label not supported: a"),
         (vec!["apply", "-f", "-"], pod(", foo: 1"), "unknown field \"spec.containers[0].foo\""),
         (vec!["apply", "-f", "-"], pod(", ports: [{containerPort: x}]"), "cannot unmarshal string"),

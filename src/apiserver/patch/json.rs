@@ -45,6 +45,7 @@ fn refused(kind: &PatchErrorKind, operation: &PatchOperation) -> ApiError {
         message: "the server rejected our request due to an error in our request".to_owned(),
         details: json!({"causes": [{
             "reason": "UnexpectedServerResponse",
+            "field": "patch",
             "message": format!("{operation}: {kind}"),
         }]}),
     }
