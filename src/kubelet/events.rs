@@ -1,4 +1,4 @@
-//! Events about pods as the kubelet writes them: repeated ones are counted, not multiplied. Writing happens in one task,
+//! Events about pods and the node as the kubelet writes them: repeated ones are counted, not multiplied. Writing happens in one task,
 //! so that nobody waits for it; what cannot be written is logged and dropped.
 
 use std::collections::HashMap;
@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 const REMEMBERED: usize = 1024;
 const QUEUE: usize = 1024;
 const COMPONENT: &str = "kubelet";
+/// Where events about nodes are, which have no namespace.
+const NODES: &str = "default";
 
 /// How an event is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +27,7 @@ pub(crate) enum Level {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Said {
+    kind: &'static str,
     namespace: String,
     object: String,
     uid: String,
@@ -41,14 +44,17 @@ struct Written {
 
 /// Takes events from anywhere on the node.
 #[derive(Clone)]
-pub(crate) struct Events(mpsc::Sender<(Said, Timestamp)>);
+pub(crate) struct Events {
+    sender: mpsc::Sender<(Said, Timestamp)>,
+    node: String,
+}
 
 impl Events {
     /// Starts the task that writes; it ends when the last sender is gone.
     pub(crate) fn start(client: Client, node: String) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(write(client, node, receiver));
-        Self(sender)
+        tokio::spawn(write(client, node.clone(), receiver));
+        Self { sender, node }
     }
 
     /// Says something about a pod.
@@ -64,8 +70,15 @@ impl Events {
         self.say(pod, Some(field), level, reason, message);
     }
 
+    /// Says something about the node; as upstream, its name stands for its uid.
+    pub(crate) fn node(&self, reason: &'static str, message: String) {
+        let (namespace, object, uid) = (NODES.to_owned(), self.node.clone(), self.node.clone());
+        self.send(Said { kind: "Node", namespace, object, uid, field: None, level: Level::Normal, reason, message });
+    }
+
     fn say(&self, pod: &Pod, field: Option<String>, level: Level, reason: &'static str, message: String) {
-        let said = Said {
+        self.send(Said {
+            kind: "Pod",
             namespace: pod.metadata.namespace.clone().unwrap_or_default(),
             object: pod.metadata.name.clone().unwrap_or_default(),
             uid: pod.metadata.uid.clone().unwrap_or_default(),
@@ -73,8 +86,11 @@ impl Events {
             level,
             reason,
             message,
-        };
-        if let Err(error) = self.0.try_send((said, Timestamp::now())) {
+        });
+    }
+
+    fn send(&self, said: Said) {
+        if let Err(error) = self.sender.try_send((said, Timestamp::now())) {
             tracing::debug!(%error, "an event was dropped");
         }
     }
@@ -127,8 +143,8 @@ async fn create(api: &Api<Event>, said: &Said, node: &str, now: Timestamp) -> ku
         },
         involved_object: ObjectReference {
             api_version: Some("v1".into()),
-            kind: Some("Pod".into()),
-            namespace: Some(said.namespace.clone()),
+            kind: Some(said.kind.into()),
+            namespace: (said.kind == "Pod").then(|| said.namespace.clone()),
             name: Some(said.object.clone()),
             uid: Some(said.uid.clone()),
             field_path: said.field.clone(),

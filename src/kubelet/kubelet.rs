@@ -17,7 +17,7 @@ use crate::config::KubeletConfig;
 use crate::container::files::Resolver;
 use crate::context::{Context, Exits, KnownImages};
 use crate::events::Events;
-use crate::node::NodeAgent;
+use crate::node::{self, NodeAgent};
 use crate::objects::Objects;
 use crate::pods::handle::Pods;
 use crate::pods::manager;
@@ -91,9 +91,11 @@ impl Kubelet {
             .await
             .map_err(|source| KubeletError::Register { name: config.node_name.clone(), source })?;
         let machine = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let events = Events::start(config.client.clone(), config.node_name.clone());
+        node::announce(&config.node_name, &events);
         let context = Arc::new(Context {
             exits: Exits::start(place.exits()),
-            events: Events::start(config.client.clone(), config.node_name.clone()),
+            events,
             objects: Objects::new(config.client.clone()),
             services: Services::start(config.client.clone()),
             addresses: Addresses::default(),

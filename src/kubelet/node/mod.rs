@@ -18,6 +18,7 @@ use self::machine::Machine;
 use self::object::Facts;
 use crate::config::Capacity;
 use crate::context::KnownImages;
+use crate::events::Events;
 
 const LEASE_NAMESPACE: &str = "kube-node-lease";
 const LEASE_SECONDS: i32 = 40;
@@ -25,6 +26,17 @@ const RENEW: Duration = Duration::from_secs(10);
 /// The status is written anew after this many renewals, as a heartbeat.
 const STATUS_EVERY: u32 = 30;
 const RETRY: Duration = Duration::from_millis(200);
+
+/// What a node that has just been registered says of itself, as the conditions that it begins with.
+const BEGINNINGS: [&str; 4] = ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"];
+
+/// Tells that the node is here.
+pub(crate) fn announce(name: &str, events: &Events) {
+    events.node("Starting", "Starting kubelet.".to_owned());
+    for reason in BEGINNINGS {
+        events.node(reason, format!("Node {name} status is now: {reason}"));
+    }
+}
 
 /// This machine as a node.
 pub(crate) struct NodeAgent {

@@ -121,7 +121,7 @@ fn container_status(
             None => terminated(ended),
         },
         Run::Waiting(Waiting { reason, message, .. }) if !reason.is_empty() => waiting(reason, message),
-        Run::Waiting(_) | Run::Starting => waiting(default_reason(state, container), ""),
+        Run::Waiting(_) | Run::Starting => waiting(default_reason(state), ""),
     };
     let spec_image = spec.and_then(|s| s.image.clone()).unwrap_or_default();
     ContainerStatus {
@@ -156,15 +156,10 @@ pub(crate) fn container_id(id: &str) -> String {
     format!("{RUNTIME}://{id}")
 }
 
-fn default_reason(state: &PodState, container: &Container) -> &'static str {
-    let has_init = state.of_role(Role::Init).next().is_some() || state.of_role(Role::Sidecar).next().is_some();
-    let initialised = state.of_role(Role::Init).all(|c| c.ended().is_some_and(|e| e.code == 0))
-        && state.of_role(Role::Sidecar).all(|c| c.running().is_some());
-    if has_init && (container.role != Role::Main || !(initialised || state.mains_begun())) {
-        "PodInitializing"
-    } else {
-        "ContainerCreating"
-    }
+/// Why a container waits that nothing else is known of; init containers make all of a pod say so.
+fn default_reason(state: &PodState) -> &'static str {
+    let mut roles = state.containers.iter().map(|container| container.role);
+    if roles.any(|role| matches!(role, Role::Init | Role::Sidecar)) { "PodInitializing" } else { "ContainerCreating" }
 }
 
 /// `CrashLoopBackOff`, while a crashed container waits for its restart.

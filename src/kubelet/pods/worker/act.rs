@@ -48,6 +48,7 @@ impl Worker {
         let name = container.name.clone();
         let image = self.spec_of(&name).and_then(|c| c.image.clone()).unwrap_or_default();
         if let Some(known) = self.images.get(&image).cloned() {
+            self.say_of(&name, Level::Normal, "Pulled", present(&image));
             self.launch(&name, &known).await;
             return;
         }
@@ -65,8 +66,7 @@ impl Worker {
             let outcome = match tokio::time::timeout(PULL_ANNOUNCED, &mut resolve).await {
                 Ok(outcome) => {
                     if outcome.is_ok() {
-                        let text = format!("Container image \"{image}\" already present on machine");
-                        say("Pulled", text);
+                        say("Pulled", present(&image));
                     }
                     outcome
                 }
@@ -74,8 +74,7 @@ impl Worker {
                     say("Pulling", format!("Pulling image \"{image}\""));
                     let outcome = resolve.await;
                     if outcome.is_ok() {
-                        let took = begun.elapsed().as_secs_f64();
-                        say("Pulled", format!("Successfully pulled image \"{image}\" in {took:.3}s"));
+                        say("Pulled", pulled(&image, begun.elapsed()));
                     }
                     outcome
                 }
@@ -247,4 +246,18 @@ impl Worker {
             ports: spec.ports.clone().unwrap_or_default(),
         }))
     }
+}
+
+/// What upstream says of an image that need not be fetched.
+fn present(image: &str) -> String {
+    format!("Container image \"{image}\" already present on machine")
+}
+
+/// What upstream says of an image that was fetched, with Go's word for the time.
+fn pulled(image: &str, took: Duration) -> String {
+    let took = match took.as_millis() {
+        short @ 0..1000 => format!("{short}ms"),
+        _ => format!("{:.3}s", took.as_secs_f64()),
+    };
+    format!("Successfully pulled image \"{image}\" in {took} ({took} including waiting)")
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::Worker;
 use crate::events::Level;
 use crate::image::{Image, ImageError};
-use crate::pods::model::{Deletion, ImageRef, KillOrder, Run, Stage, Waiting};
+use crate::pods::model::{Deletion, KillOrder, Run, Stage, Waiting};
 use crate::probes::Kind;
 
 /// Something that happened to a pod.
@@ -107,7 +107,6 @@ impl Worker {
         }
         match outcome {
             Ok(image) => {
-                state.image = Some(ImageRef { name: image.name.clone(), id: image.id.clone() });
                 self.context.note_image(&image);
                 let image = Arc::new(image);
                 self.images.insert(name, image.clone());

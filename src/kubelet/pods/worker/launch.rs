@@ -16,7 +16,7 @@ use crate::image::Image;
 use crate::logs::{self, Log, line::Source};
 use crate::objects::Key;
 use crate::pods::handle::Live;
-use crate::pods::model::{Ended, Run, Running, Waiting};
+use crate::pods::model::{Ended, ImageRef, Run, Running, Waiting};
 use crate::probes::{self, Kind, check::Check};
 use crate::sandbox::{ContainerSpec, PlaceError, Started};
 use crate::volumes::mounts::{self, OwnFile};
@@ -56,7 +56,11 @@ impl Worker {
         self.tasks.remove(name);
         self.wait_for_objects().await;
         let now = Timestamp::now();
-        let restarts = self.container(name).map_or(0, |c| c.restarts);
+        let mut restarts = 0;
+        if let Some(container) = self.container(name) {
+            container.image = Some(ImageRef { name: image.name.clone(), id: image.id.clone() });
+            restarts = container.restarts;
+        }
         let spec = match self.container_spec(name, image, restarts, now) {
             Ok(spec) => spec,
             Err(refusal) => return self.refused(name, refusal, now),
