@@ -7,7 +7,8 @@ use axum::BoxError;
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::header::USER_AGENT;
+use http::{HeaderValue, Request, Response};
 
 use crate::ApiServer;
 use crate::auth::User;
@@ -17,13 +18,22 @@ use crate::auth::User;
 pub struct LocalService {
     server: ApiServer,
     user: User,
+    agent: Option<HeaderValue>,
 }
 
 impl ApiServer {
     /// The server in process, as `user`. Upgraded connections (exec, port-forward) need a listener.
     #[must_use]
     pub fn service_as(&self, user: User) -> LocalService {
-        LocalService { server: self.clone(), user }
+        LocalService { server: self.clone(), user, agent: None }
+    }
+}
+
+impl LocalService {
+    /// Gives requests that name no client this name, which managed fields then tell.
+    #[must_use]
+    pub fn called(self, agent: &'static str) -> Self {
+        Self { agent: Some(HeaderValue::from_static(agent)), ..self }
     }
 }
 
@@ -41,8 +51,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { server, user } = self.clone();
-        let request = request.map(Body::new);
+        let Self { server, user, agent } = self.clone();
+        let mut request = request.map(Body::new);
+        if let Some(agent) = agent {
+            request.headers_mut().entry(USER_AGENT).or_insert(agent);
+        }
         Box::pin(async move { Ok(server.handle(request, Some(user)).await) })
     }
 }

@@ -12,9 +12,9 @@ use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
-use tinderbox_apiserver::auth::User;
 use tinderbox_apiserver::auth::pki::Pki;
 use tinderbox_apiserver::auth::token::Tokens;
+use tinderbox_apiserver::auth::{MASTERS, User};
 use tinderbox_apiserver::{ApiServer, Config, HISTORY};
 use tinderbox_client::{Clock, wait};
 use tinderbox_kubelet::image::{Images, Quiet, cache_dir, language_folders};
@@ -75,25 +75,26 @@ impl Cluster {
             serving.spawn(async move { server.serve(listener, tls).await });
         }
         serving.close();
-        let client =
-            |name: &str, group: &str| Client::new(server.service_as(User::authenticated(name, &[group])), "default");
+        let client = |name: &str, group: &str, agent| {
+            Client::new(server.service_as(User::authenticated(name, &[group])).called(agent), "default")
+        };
         let (controllers, token) = (TaskTracker::new(), CancellationToken::new());
         let config = tinderbox_controllers::Config {
             ca: pki.ca_certificate().to_owned(),
             volumes_dir: folder.of_pods()[1].clone(),
             clock: Clock::system(),
         };
-        let masters = client("system:kube-controller-manager", tinderbox_apiserver::auth::MASTERS);
+        let masters = client("system:kube-controller-manager", MASTERS, "kube-controller-manager");
         tinderbox_controllers::spawn_all(masters, config, &controllers, &token);
         controllers.close();
         let node = node_name(folder.name());
-        let admin = client("system:tinderbox", tinderbox_apiserver::auth::MASTERS);
+        let admin = client("system:tinderbox", MASTERS, "tinderbox");
         let binding = Api::<ClusterRoleBinding>::all(admin);
         binding
             .patch(PROXY, &PatchParams::apply("tinderbox").force(), &Patch::Apply(proxy_binding()))
             .await
             .map_err(failed("let the node forward connections to services"))?;
-        let as_node = client(&format!("system:node:{node}"), "system:nodes");
+        let as_node = client(&format!("system:node:{node}"), "system:nodes", "kubelet");
         let config = KubeletConfig {
             client: as_node.clone(),
             node_name: node.clone(),
