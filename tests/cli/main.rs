@@ -1,10 +1,13 @@
 //! The command line as a user meets it: a cluster's whole life, looked at from outside by kubectl and the kernel. Of the
 //! library it asks only where Spark lies on this machine.
 
+mod child;
+mod kubectl;
 mod machine;
 mod names;
 mod program;
 mod spark;
+mod terminal;
 
 use program::Cluster;
 use serde_json::json;

@@ -84,10 +84,16 @@ impl Cluster {
         self.kubectl_reads(words, "")
     }
 
-    /// Runs kubectl with a text on standard input.
-    pub(crate) fn kubectl_reads(&self, words: &[&str], input: &str) -> Said {
+    /// The command of kubectl with these words.
+    pub(crate) fn kubectl_command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
         command.arg("--kubeconfig").arg(self.kubeconfig()).args(words);
+        command
+    }
+
+    /// Runs kubectl with a text on standard input.
+    pub(crate) fn kubectl_reads(&self, words: &[&str], input: &str) -> Said {
+        let mut command = self.kubectl_command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("kubectl is on PATH");
         let mut stdin = child.stdin.take().expect("piped");

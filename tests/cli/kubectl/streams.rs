@@ -1,0 +1,128 @@
+//! What goes on between a terminal and a pod: logs, exec, cp, port-forward.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::{pod, wait_for};
+use crate::program::Cluster;
+use crate::terminal::Terminal;
+
+#[test]
+fn logs_follow_a_pod_to_its_end() {
+    let cluster = Cluster::up("logs");
+    let (go, end) = (wait_for("/tmp/go"), wait_for("/tmp/end"));
+    cluster.script("talker", &format!("echo first; {go}; echo second >&2; {end}; echo third"));
+    let follow = cluster.watch(&["logs", "-f", "talker"]);
+    assert_eq!(follow.line(), "first");
+    cluster.out(&["exec", "talker", "--", "touch", "/tmp/go"]);
+    assert_eq!(follow.line(), "second");
+    cluster.out(&["exec", "talker", "--", "touch", "/tmp/end"]);
+    assert_eq!(follow.end(), (vec!["third".to_owned()], Some(0)));
+    assert_eq!(cluster.out(&["logs", "talker", "--tail=1"]), "third\n");
+    let stamped = cluster.out(&["logs", "-l", "app=talker", "--prefix", "--timestamps"]);
+    let words: Vec<&str> = stamped.lines().next().expect("there are lines").split(' ').collect();
+    assert_eq!((words[0], words[2]), ("[pod/talker/main]", "first"));
+    assert!(words[1].starts_with("20") && words[1].ends_with('Z'), "{stamped}");
+}
+
+#[test]
+fn exec_gives_a_terminal() {
+    let cluster = Cluster::up("exec");
+    cluster.script("shell", "sleep 1000");
+    let command = cluster.kubectl_command(&["exec", "-it", "shell", "--", "sh"]);
+    let mut terminal = Terminal::run(&command, 40, 100);
+    terminal.types("echo \"$(tty) $(stty size)\" ; hostname\n");
+    terminal.shows("/dev/pts/");
+    terminal.shows(" 40 100\r\n");
+    terminal.shows("shell\r\n");
+    terminal.resize(50, 120);
+    terminal.types("until test \"$(stty size)\" = '50 120'; do sleep 0.05; done; echo re''sized\n");
+    terminal.shows("resized\r\n");
+    terminal.types("echo st''arted; sleep 1000\n");
+    terminal.shows("started\r\n");
+    terminal.types("\u{3}");
+    terminal.types("echo code $?.\n");
+    terminal.shows("code 130.\r\n");
+    terminal.types("exit 7\n");
+    assert_eq!(terminal.end(), Some(7));
+}
+
+#[test]
+fn exec_without_a_terminal_keeps_streams_apart() {
+    let cluster = Cluster::up("pipe");
+    cluster.script("shell", "sleep 1000");
+    let words = ["exec", "-i", "shell", "--", "sh", "-c", "tr a-z A-Z; echo error >&2; exit 3"];
+    let said = cluster.kubectl_reads(&words, "input");
+    assert_eq!((said.code, said.out.as_str()), (Some(3), "INPUT"));
+    assert_eq!(said.err, "error\ncommand terminated with exit code 3\n");
+    let missing = cluster.kubectl(&["exec", "shell", "--", "no-such-program"]);
+    assert_ne!(missing.code, Some(0));
+    assert!(missing.err.contains("no-such-program"), "{missing:?}");
+}
+
+#[test]
+fn cp_takes_folders_both_ways() {
+    let cluster = Cluster::up("cp");
+    cluster.script("box", "sleep 1000");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (there, back) = (folder.path().join("there"), folder.path().join("back"));
+    fs::create_dir_all(there.join("deep/er")).expect("made");
+    fs::write(there.join("deep/er/small"), "small\n").expect("written");
+    let big: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    fs::write(there.join("big"), big).expect("written");
+
+    let path = |path: &std::path::Path| path.to_str().expect("it is text").to_owned();
+    cluster.out(&["cp", &path(&there), "box:/tmp/copy"]);
+    let inside = cluster.out(&["exec", "box", "--", "cat", "/tmp/copy/deep/er/small"]);
+    assert_eq!(inside, "small\n");
+    cluster.out(&["exec", "box", "--", "sh", "-c", "echo made inside > /tmp/copy/deep/inside"]);
+    fs::write(there.join("deep/inside"), "made inside\n").expect("written");
+    cluster.out(&["cp", "default/box:/tmp/copy", &path(&back), "-c", "main"]);
+    let differences = Command::new("diff").arg("-r").arg(&there).arg(&back).output().expect("diff is there");
+    assert!(differences.status.success(), "{differences:?}");
+
+    let one = folder.path().join("one");
+    cluster.out(&["cp", "box:/tmp/copy/deep/inside", &path(&one)]);
+    assert_eq!(fs::read_to_string(one).expect("it is there"), "made inside\n");
+}
+
+/// Answers each connection with what it was told, in capitals, when the other side has said all.
+const SHOUT: &str = "
+import socket
+server = socket.create_server(('127.0.0.1', 5000))
+open('/tmp/up', 'w').close()
+while True:
+    connection, _ = server.accept()
+    told = b''.join(iter(lambda: connection.recv(65536), b''))
+    connection.sendall(told.upper())
+    connection.close()
+";
+
+#[test]
+fn port_forward_carries_data_both_ways() {
+    let cluster = Cluster::up("forward");
+    let probe = json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let container = json!({"name": "main", "image": "python", "command": ["python3", "-c", SHOUT], "readinessProbe": probe,
+        "ports": [{"containerPort": 5000, "name": "shout"}]});
+    cluster.apply(&pod("shout", container));
+    cluster.out(&["expose", "pod", "shout", "--port=80", "--target-port=shout"]);
+    cluster.out(&["wait", "pod/shout", "--for=condition=Ready", "--timeout=60s"]);
+    let told: Vec<u8> = b"quiet words, many times\n".repeat(40_000);
+    for target in [["pod/shout", ":5000"], ["service/shout", ":80"]] {
+        let forward = cluster.watch(&["port-forward", target[0], target[1]]);
+        let line = forward.line();
+        let port = line.strip_prefix("Forwarding from 127.0.0.1:").and_then(|rest| rest.strip_suffix(" -> 5000"));
+        let port: u16 = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("{line}"));
+        let mut connection = TcpStream::connect(("127.0.0.1", port)).expect("kubectl listens");
+        connection.write_all(&told).expect("written");
+        connection.shutdown(std::net::Shutdown::Write).expect("shut");
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).expect("read");
+        assert!(answer == told.to_ascii_uppercase(), "{} bytes of {}", answer.len(), told.len());
+        forward.until("Handling connection for");
+    }
+}
