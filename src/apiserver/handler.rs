@@ -168,7 +168,7 @@ async fn dispatch(call: &Call, verb: &'static str, parts: &Parts, body: Body) ->
         ("create", "binding") => verbs::pods::bind(call, object(parts, read(body).await?)?).await,
         ("create", "eviction") => verbs::pods::evict(call, optional(parts, read(body).await?)?).await,
         ("create", "token") => verbs::review::token(call, optional(parts, read(body).await?)?),
-        ("get", "" | "status" | "approval") => verbs::get::get(call),
+        ("get", "" | "status" | "approval" | "ephemeralcontainers") => verbs::get::get(call),
         ("list", "") => verbs::list::list(call),
         ("create", "") => {
             let body = object(parts, read(body).await?)?;

@@ -64,8 +64,16 @@ impl Events {
 
     /// Says something about one of a pod's containers.
     pub(crate) fn container(&self, pod: &Pod, container: &str, level: Level, reason: &'static str, message: String) {
-        let init = pod.spec.as_ref().and_then(|s| s.init_containers.as_deref()).unwrap_or_default();
-        let list = if init.iter().any(|c| c.name == container) { "initContainers" } else { "containers" };
+        let spec = pod.spec.as_ref();
+        let init = spec.and_then(|s| s.init_containers.as_deref()).unwrap_or_default();
+        let added = spec.and_then(|s| s.ephemeral_containers.as_deref()).unwrap_or_default();
+        let list = if init.iter().any(|c| c.name == container) {
+            "initContainers"
+        } else if added.iter().any(|c| c.name == container) {
+            "ephemeralContainers"
+        } else {
+            "containers"
+        };
         let field = format!("spec.{list}{{{container}}}");
         self.say(pod, Some(field), level, reason, message);
     }

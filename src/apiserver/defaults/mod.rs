@@ -13,7 +13,7 @@ mod workload;
 
 use serde_json::Value;
 
-pub use validate::validate;
+pub use validate::{validate, validate_ephemeral};
 
 /// Fills the defaults of a built-in kind; other kinds stay as they are.
 pub fn apply(group: &str, kind: &str, object: &mut Value) {

@@ -75,6 +75,7 @@ pub(super) fn table() -> Vec<Resource> {
             .plain("attach", "PodAttachOptions", &["create", "get"])
             .plain("binding", "Binding", &["create"])
             .foreign("eviction", ("policy", "v1"), "Eviction", &["create"])
+            .plain("ephemeralcontainers", "Pod", &["get", "patch", "update"])
             .plain("exec", "PodExecOptions", &["create", "get"])
             .plain("log", "Pod", &["get"])
             .plain("portforward", "PodPortForwardOptions", &["create", "get"])

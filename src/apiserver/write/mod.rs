@@ -14,7 +14,7 @@ use crate::admission::{self, Held};
 use crate::call::{Call, WriteOptions};
 use crate::error::{ApiError, FieldError};
 use crate::object::{self, finalizers, is_deleting, meta};
-use crate::{codec, custom, kinds, rules, view};
+use crate::{codec, custom, defaults, kinds, rules, view};
 
 pub(crate) use envelope::address;
 pub(crate) use managed::applied;
@@ -34,6 +34,8 @@ pub(crate) enum Scope {
     Status,
     /// The finalizers of a namespace's spec.
     Finalize,
+    /// The ephemeral containers of a pod.
+    Ephemeral,
     /// One thing that the server itself has worked out (bindings, scale).
     Inner,
 }
@@ -45,6 +47,7 @@ impl Scope {
             "" => Ok(Self::Main),
             "status" | "approval" => Ok(Self::Status),
             "finalize" => Ok(Self::Finalize),
+            "ephemeralcontainers" => Ok(Self::Ephemeral),
             _ => Err(ApiError::method_not_allowed()),
         }
     }
@@ -213,6 +216,11 @@ async fn prepare(
             object::set_or_remove(&mut new["metadata"], "finalizers", metadata["finalizers"].clone());
             object::set_or_remove(&mut new["spec"], "finalizers", finalizers);
         }
+        Scope::Ephemeral => {
+            let containers = new["spec"]["ephemeralContainers"].take();
+            *new = old.clone();
+            object::set_or_remove(&mut new["spec"], "ephemeralContainers", containers);
+        }
     }
     rules::default(resource, new);
     kinds::on_update(resource, old, new);
@@ -223,6 +231,9 @@ async fn prepare(
     // A binding and a status change what users may not.
     if scope == Scope::Main || scope == Scope::Inner && !resource.is("", "pods") {
         errors.extend(rules::validate(resource, new, Some(old)));
+    }
+    if scope == Scope::Ephemeral {
+        errors.extend(defaults::validate_ephemeral(new, old));
     }
     refuse(call, new, errors)?;
     call.api.access().rbac.check_escalation(&call.user, &call.path.namespace, Some(old), new)?;

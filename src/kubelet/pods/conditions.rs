@@ -73,7 +73,7 @@ fn initialised(state: &PodState, phase: &str) -> Word {
     let begun = state.mains_begun();
     let waits = |c: &&Container| match c.role {
         _ if begun => false,
-        Role::Main => false,
+        Role::Main | Role::Ephemeral => false,
         Role::Init => c.ended().is_none_or(|ended| ended.code != 0),
         Role::Sidecar => c.running().is_none_or(|running| !running.is_started()),
     };
@@ -90,7 +90,7 @@ fn containers_ready(state: &PodState, phase: &str) -> Word {
         "Failed" => return Word::no("PodFailed", None),
         _ => {}
     }
-    let unready = |c: &&Container| c.role != Role::Init && !is_ready(c);
+    let unready = |c: &&Container| !matches!(c.role, Role::Init | Role::Ephemeral) && !is_ready(c);
     if state.containers.iter().any(|c| unready(&c)) {
         let list = names(state.containers.iter().filter(unready));
         return Word::no("ContainersNotReady", format!("containers with unready status: {list}"));

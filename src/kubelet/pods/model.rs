@@ -65,6 +65,8 @@ pub(crate) enum Role {
     /// An init container with `restartPolicy: Always`: stays for the life of the pod.
     Sidecar,
     Main,
+    /// Added by whoever debugs the pod: runs once, and counts for nothing else.
+    Ephemeral,
 }
 
 /// One container over all its runs.
@@ -214,7 +216,7 @@ pub(crate) struct PodState {
     pub(crate) address: Option<Ipv4Addr>,
     /// Volumes and sandbox are tried again at this time.
     pub(crate) retry_at: Option<Timestamp>,
-    /// Init containers in order, then the others.
+    /// Init containers in order, then the others, then what was added.
     pub(crate) containers: Vec<Container>,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) deletion: Option<Deletion>,
@@ -237,7 +239,7 @@ impl PodState {
             Container::new(c, role)
         });
         let main = spec.map(|s| s.containers.as_slice()).unwrap_or_default();
-        Self {
+        let mut state = Self {
             started_at: now,
             volumes_ready: false,
             sandbox: Sandbox::None,
@@ -248,6 +250,17 @@ impl PodState {
             deletion: None,
             removed: false,
             deleted: false,
+        };
+        state.add_ephemeral(pod);
+        state
+    }
+
+    /// Takes up ephemeral containers that are new.
+    pub(crate) fn add_ephemeral(&mut self, pod: &Pod) {
+        for spec in ephemeral(pod) {
+            if self.container_mut(&spec.name).is_none() {
+                self.containers.push(Container::new(&spec, Role::Ephemeral));
+            }
         }
     }
 
@@ -280,6 +293,13 @@ impl PodState {
     pub(crate) fn container_mut(&mut self, name: &str) -> Option<&mut Container> {
         self.containers.iter_mut().find(|c| c.name == name)
     }
+}
+
+/// The ephemeral containers of a pod, in the form of all others: they have the same fields, and fewer.
+pub(crate) fn ephemeral(pod: &Pod) -> Vec<ContainerSpec> {
+    let list = pod.spec.iter().flat_map(|spec| spec.ephemeral_containers.iter().flatten());
+    let plain = |one| serde_json::to_value(one).and_then(serde_json::from_value).ok();
+    list.filter_map(plain).collect()
 }
 
 impl Container {

@@ -19,7 +19,8 @@ pub(crate) fn state(pod: &Pod, rules: &Rules, now: Timestamp) -> PodState {
     if let Some(time) = &status.start_time {
         state.started_at = time.0;
     }
-    let known = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
+    let known = lists.into_iter().flatten().flatten();
     for old in known {
         if let Some(container) = state.container_mut(&old.name) {
             take_over(container, old, now);

@@ -42,6 +42,7 @@ pub(crate) fn status(
     };
     let container_statuses = statuses(&[Role::Main]);
     let init_container_statuses = statuses(&[Role::Init, Role::Sidecar]);
+    let ephemeral_container_statuses = statuses(&[Role::Ephemeral]);
     let host_network = pod.spec.as_ref().and_then(|s| s.host_network) == Some(true);
     let address = match state.address {
         _ if host_network && state.sandbox == Sandbox::Ready => Some(node.host_ip.to_owned()),
@@ -62,6 +63,7 @@ pub(crate) fn status(
         observed_generation: pod.metadata.generation,
         container_statuses,
         init_container_statuses,
+        ephemeral_container_statuses,
         nominated_node_name: before.nominated_node_name.clone(),
         ..PodStatus::default()
     }
@@ -103,10 +105,6 @@ fn container_status(
     container: &Container,
     now: Timestamp,
 ) -> ContainerStatus {
-    let spec = pod.spec.as_ref().and_then(|s| {
-        let init = s.init_containers.iter().flatten();
-        init.chain(&s.containers).find(|c| c.name == container.name)
-    });
     let mut last = container.last.as_ref();
     let state_now = match &container.run {
         Run::Running(running) => ContainerState {
@@ -123,13 +121,12 @@ fn container_status(
         Run::Waiting(Waiting { reason, message, .. }) if !reason.is_empty() => waiting(reason, message),
         Run::Waiting(_) | Run::Starting => waiting(default_reason(state), ""),
     };
-    let spec_image = spec.and_then(|s| s.image.clone()).unwrap_or_default();
     ContainerStatus {
         name: container.name.clone(),
         ready: is_ready(container),
         started: Some(container.running().is_some_and(super::model::Running::is_started)),
         restart_count: i32::try_from(container.restarts).unwrap_or(i32::MAX),
-        image: container.image.as_ref().map_or(spec_image, |i| i.name.clone()),
+        image: container.image.as_ref().map_or_else(|| image_of(pod, &container.name), |i| i.name.clone()),
         image_id: container.image.as_ref().map(|i| i.id.clone()).unwrap_or_default(),
         container_id: match &container.run {
             Run::Running(running) => Some(container_id(&running.id)),
@@ -142,10 +139,21 @@ fn container_status(
     }
 }
 
-/// Whether a container counts as ready; init containers do once they are done.
+/// The image that the spec asks for.
+fn image_of(pod: &Pod, container: &str) -> String {
+    let spec = pod.spec.as_ref();
+    let plain = spec.into_iter().flat_map(|s| s.init_containers.iter().flatten().chain(&s.containers));
+    let plain = plain.map(|c| (&c.name, &c.image));
+    let added = spec.into_iter().flat_map(|s| s.ephemeral_containers.iter().flatten()).map(|c| (&c.name, &c.image));
+    let found = plain.chain(added).find(|(name, _)| *name == container);
+    found.and_then(|(_, image)| image.clone()).unwrap_or_default()
+}
+
+/// Whether a container counts as ready; init containers do once they are done, ephemeral ones never.
 pub(crate) fn is_ready(container: &Container) -> bool {
     match (&container.run, container.role) {
         (Run::Ended(ended), Role::Init) => ended.code == 0,
+        (_, Role::Ephemeral) => false,
         (Run::Running(running), _) => running.is_ready(),
         _ => false,
     }
@@ -175,6 +183,7 @@ fn back_off(
         Role::Sidecar => true,
         Role::Init => ended.code != 0 && rules.restart != RestartPolicy::Never,
         Role::Main => rules.restart.restarts(ended.code),
+        Role::Ephemeral => false,
     };
     if !restarts || state.is_ending() || state.removed || state.is_over(rules) {
         return None;

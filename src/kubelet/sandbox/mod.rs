@@ -119,6 +119,8 @@ pub struct ContainerSpec {
     pub tty: bool,
     /// Keep standard input open.
     pub stdin: bool,
+    /// The running container of the same pod whose processes it shares, if it has none of its own.
+    pub processes_of: Option<String>,
 }
 
 /// A process to start inside a running container, with that container's user, rights and environment.

@@ -24,9 +24,10 @@ impl Server {
         pod.provide(spec.mounts.iter().map(|mount| mount.source.clone()))?;
         let (starting, streams, channel) = prepare(number, spec.tty, spec.stdin, identity.warnings(self.ids))?;
         let pod = self.pod(&spec.pod)?;
-        let forked = match &pod.init {
+        let other = spec.processes_of.as_deref().map(|id| self.processes_of(id)).transpose()?;
+        let forked = match pod.init.as_ref().map(|(_, namespace)| namespace).or(other.as_ref()) {
             None => system::fork(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS),
-            Some((_, namespace)) => self.fork_into(namespace, CloneFlags::CLONE_NEWNS)?,
+            Some(namespace) => self.fork_into(namespace, CloneFlags::CLONE_NEWNS)?,
         };
         let pid = match forked.attempt(|| format!("start a process for container `{}`", spec.id))? {
             Forked::Parent(pid) => pid,
@@ -87,6 +88,12 @@ impl Server {
         };
         self.remember(pid, &spec.id, pod_id, Kind::Exec, starting);
         Ok(())
+    }
+
+    /// The process namespace of a running container.
+    fn processes_of(&self, container: &str) -> Result<OwnedFd, Failure> {
+        let (pid, ..) = self.running(container)?;
+        pod::of_process(&pid.to_string(), "pid").map_err(|_| Failure::unknown("running container", container))
     }
 
     fn check_free(&self, id: &str) -> Result<(), Failure> {

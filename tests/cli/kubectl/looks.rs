@@ -11,7 +11,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Describes an object; these texts must be there in this order.
-fn described(cluster: &Cluster, words: &[&str], texts: &[&str]) {
+pub(super) fn described(cluster: &Cluster, words: &[&str], texts: &[&str]) {
     let said = plain(&cluster.out(&[&["describe"], words].concat()));
     let mut rest = said.as_str();
     for text in texts {

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use super::looks::described;
 use super::{pod, wait_for};
 use crate::program::Cluster;
 use crate::terminal::Terminal;
@@ -49,6 +50,28 @@ fn exec_gives_a_terminal() {
     terminal.shows("code 130.\r\n");
     terminal.types("exit 7\n");
     assert_eq!(terminal.end(), Some(7));
+}
+
+#[test]
+fn debug_adds_a_container_that_sees_the_processes_of_another() {
+    let cluster = Cluster::up("debug");
+    cluster.script("shell", "exec sleep 1000");
+    let to = ["debug", "-it", "shell", "--target=main", "-c", "guest", "--image=busybox", "--profile=general"];
+    let command = cluster.kubectl_command(&[&to[..], &["--", "sh"]].concat());
+    let mut terminal = Terminal::run(&command, 24, 80);
+    terminal.types("tr '\\0' ' ' < /proc/1/cmdline; echo on $(hostname)\n");
+    terminal.shows("sleep 1000 on shell\r\n");
+    terminal.types("exit 3\n");
+    let over = "--for=jsonpath={.status.ephemeralContainerStatuses[0].state.terminated.exitCode}=3";
+    cluster.out(&["wait", "pod/shell", over, "--timeout=60s"]);
+    let texts = ["Ephemeral Containers:\nguest:", "State: Terminated", "Exit Code: 3", "ContainersReady True"];
+    described(&cluster, &["pod", "shell"], &texts);
+    let words = ["debug", "shell", "--target=none", "--image=busybox", "--profile=general"];
+    let refused = cluster.kubectl(&words);
+    assert!(
+        refused.err.contains("spec.ephemeralContainers[1].targetContainerName: Not found: \"none\""),
+        "{refused:?}"
+    );
 }
 
 #[test]

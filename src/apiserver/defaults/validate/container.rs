@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tinderbox_api::names;
 
 use super::common::{Errors, PROTOCOLS, entries, has, list, quantity, text};
-use super::env;
+use super::{env, ephemeral};
 use crate::schema::Path;
 
 /// Names of volumes that containers may mount.
@@ -18,6 +18,7 @@ pub(super) type Volumes<'a> = HashSet<&'a str>;
 pub(super) enum Sort {
     Main,
     Init,
+    Ephemeral,
 }
 
 /// All containers of a pod spec.
@@ -41,7 +42,7 @@ pub(super) fn containers(spec: &Value, volumes: &Volumes<'_>, path: &Path, error
     }
 }
 
-fn one(container: &Value, sort: Sort, volumes: &Volumes<'_>, path: &Path, errors: &mut Errors) {
+pub(super) fn one(container: &Value, sort: Sort, volumes: &Volumes<'_>, path: &Path, errors: &mut Errors) {
     let name = text(container, "name");
     if name.is_empty() {
         errors.required(path.field("name"), "");
@@ -65,6 +66,9 @@ fn one(container: &Value, sort: Sort, volumes: &Volumes<'_>, path: &Path, errors
     security(&container["securityContext"], &path.field("securityContext"), errors);
     if has(container, "restartPolicy") {
         errors.choice(path.field("restartPolicy"), &container["restartPolicy"], &["Always", "Never", "OnFailure"]);
+    }
+    if sort == Sort::Ephemeral {
+        return ephemeral::forbid(container, path, errors);
     }
     let sidecar = sort == Sort::Init && container["restartPolicy"] == "Always";
     if sort == Sort::Init && !sidecar {

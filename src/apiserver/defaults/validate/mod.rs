@@ -6,6 +6,7 @@ mod config;
 mod container;
 mod cron;
 mod env;
+mod ephemeral;
 mod job;
 mod network;
 mod pod;
@@ -24,7 +25,7 @@ use crate::error::FieldError;
 use common::Errors;
 
 /// What is wrong with an object that has its defaults, or with its change from `old`. It is for what users write: what the
-/// server itself changes (bindings, statuses, ephemeral containers) does not come here.
+/// server itself changes (bindings, statuses) and ephemeral containers do not come here.
 #[must_use]
 pub fn validate(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
@@ -70,6 +71,14 @@ pub fn validate(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> Ve
     if let Some(old) = old {
         update::check(group, kind, new, old, found);
     }
+    errors.0
+}
+
+/// What is wrong with the change of a pod's ephemeral containers.
+#[must_use]
+pub fn validate_ephemeral(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    ephemeral::update(new, old, &mut errors);
     errors.0
 }
 

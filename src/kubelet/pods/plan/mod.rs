@@ -100,6 +100,9 @@ pub(crate) fn plan(rules: &Rules, state: &PodState, now: Timestamp) -> Plan {
         if let Some(running) = container.running() {
             keep_or_stop(rules, index, running, now, &mut plan);
         }
+        if container.role == Role::Ephemeral {
+            want(RestartPolicy::Never, index, container, now, &mut plan);
+        }
     }
     if initialise(rules, state, now, &mut plan) {
         for (index, container) in state.containers.iter().enumerate() {
@@ -184,7 +187,7 @@ fn initialise(rules: &Rules, state: &PodState, now: Timestamp, plan: &mut Plan) 
     let begun = state.mains_begun();
     for (index, container) in state.containers.iter().enumerate() {
         match (container.role, &container.run) {
-            (Role::Main, _) => break,
+            (Role::Main | Role::Ephemeral, _) => break,
             (Role::Init, _) if begun => {}
             (Role::Init, Run::Ended(ended)) if ended.code == 0 => {}
             (Role::Init, _) => {

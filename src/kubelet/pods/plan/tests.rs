@@ -226,3 +226,19 @@ fn image_pulls_back_off() {
     assert_eq!(plan(&rules, &state, at(1)).actions, [Action::ReportPullBackOff(0)]);
     assert_eq!(plan(&rules, &state, at(10)).actions, [Action::Start(0)]);
 }
+
+#[test]
+fn an_ephemeral_container_runs_once_beside_the_others() {
+    let spec = json!({"initContainers": [{"name": "i"}], "containers": [{"name": "a"}],
+        "ephemeralContainers": [{"name": "guest", "image": "shell", "targetContainerName": "a"}]});
+    let (rules, mut state) = pod(spec);
+    // It waits for nobody, and nobody for it.
+    assert_eq!(plan(&rules, &state, at(0)).actions, [Action::Start(2), Action::Start(0)]);
+    state.containers[0].run = ended(0, 1);
+    state.containers[1].run = running();
+    state.containers[2].run = ended(1, 1);
+    assert_eq!(plan(&rules, &state, at(2)), Plan::default());
+    state.containers[2].run = running();
+    state.deletion = Some(Deletion { deadline: at(9), force: false, gone: false });
+    assert_eq!(plan(&rules, &state, at(2)).actions, [stop(2, 9), stop(1, 9)]);
+}

@@ -69,6 +69,23 @@ fn phases_of_one_container() {
 }
 
 #[test]
+fn an_ephemeral_container_counts_for_nothing() {
+    let (mut pod, rules, mut state) = pod("Never", false);
+    state.containers[0].run = running();
+    let spec = json!([{"name": "guest", "image": "shell"}]);
+    pod.spec.as_mut().unwrap().ephemeral_containers = serde_json::from_value(spec).unwrap();
+    state.add_ephemeral(&pod);
+    let status = json_of(&pod, &rules, &state, 1);
+    let guest = &status["ephemeralContainerStatuses"][0];
+    assert_eq!((&guest["image"], &guest["state"]["waiting"]["reason"]), (&"shell".into(), &"ContainerCreating".into()));
+    assert_eq!((&status["phase"], &status["conditions"][2]["status"]), (&"Running".into(), &"True".into()));
+    state.containers[1].run = ended(1);
+    let status = json_of(&pod, &rules, &state, 2);
+    assert_eq!((&status["phase"], &status["conditions"][2]["status"]), (&"Running".into(), &"True".into()));
+    assert_eq!(status["ephemeralContainerStatuses"][0]["ready"], false);
+}
+
+#[test]
 fn init_containers_hold_the_pod_pending() {
     let (pod, rules, mut state) = pod("Never", true);
     let status = json_of(&pod, &rules, &state, 0);

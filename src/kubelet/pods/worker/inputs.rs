@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::Worker;
 use crate::events::Level;
 use crate::image::{Image, ImageError};
-use crate::pods::model::{Deletion, KillOrder, Run, Stage, Waiting};
+use crate::pods::model::{self, Deletion, KillOrder, Run, Stage, Waiting};
 use crate::probes::Kind;
 
 /// Something that happened to a pod.
@@ -72,9 +72,19 @@ impl Worker {
             || pod.metadata.annotations != self.pod.metadata.annotations;
         self.pod = pod;
         self.rules = crate::pods::model::Rules::of(&self.pod);
+        self.take_ephemeral();
         self.note_deletion(now);
         if labels && self.state.volumes_ready && !self.state.removed {
             self.refresh_volumes().await;
+        }
+    }
+
+    fn take_ephemeral(&mut self) {
+        let wanted = model::ephemeral(&self.pod);
+        if wanted != self.ephemeral && !self.state.removed {
+            self.ephemeral = wanted;
+            self.state.add_ephemeral(&self.pod);
+            self.watch_references();
         }
     }
 

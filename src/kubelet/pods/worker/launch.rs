@@ -178,6 +178,7 @@ impl Worker {
         let target = spec.termination_message_path.clone();
         own.push(OwnFile { source: message, target: target.unwrap_or_else(|| DEFAULT_MESSAGE_PATH.to_owned()).into() });
         let mounts = mounts::mounts(&self.volumes, spec, &env, own)?;
+        let processes_of = self.target_of(name)?;
         Ok(ContainerSpec {
             pod: self.uid.clone(),
             id: crate::ids::run(&self.uid, name, restarts, now),
@@ -193,6 +194,22 @@ impl Worker {
             capabilities: identity.capabilities,
             tty: spec.tty == Some(true),
             stdin: spec.stdin == Some(true),
+            processes_of,
+        })
+    }
+
+    /// The run whose processes an ephemeral container sees, which must be there.
+    fn target_of(&self, name: &str) -> Result<Option<String>, Refusal> {
+        let added = self.pod.spec.iter().flat_map(|spec| spec.ephemeral_containers.iter().flatten());
+        let wanted = added.filter(|one| one.name == name).find_map(|one| one.target_container_name.as_deref());
+        let Some(wanted) = wanted.filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
+        let found = self.state.containers.iter().find(|container| container.name == wanted);
+        let running = found.and_then(|container| container.running());
+        running.map(|running| Some(running.id.clone())).ok_or_else(|| Refusal {
+            reason: "CreateContainerError",
+            message: format!("unable to find target container \"{wanted}\""),
         })
     }
 

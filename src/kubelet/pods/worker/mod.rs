@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::handle::{PodHandle, View};
-use super::model::{Container, PodState, Rules, Run};
+use super::model::{self, Container, PodState, Rules, Run};
 use super::plan::plan;
 use super::status::{self, NodeFacts};
 use super::writer::StatusWriter;
@@ -42,6 +42,8 @@ const REFRESH_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 pub(crate) struct Worker {
     context: Arc<Context>,
     pod: Arc<Pod>,
+    /// The pod's ephemeral containers.
+    ephemeral: Vec<ContainerSpec>,
     uid: String,
     rules: Rules,
     state: PodState,
@@ -94,6 +96,7 @@ impl Worker {
             runs: HashMap::new(),
             sender,
             _forwarders: Vec::new(),
+            ephemeral: model::ephemeral(&pod),
             pod,
         };
         worker.note_deletion(now);
@@ -178,7 +181,7 @@ impl Worker {
     fn spec_of(&self, container: &str) -> Option<&ContainerSpec> {
         let spec = self.pod.spec.as_ref()?;
         let init = spec.init_containers.iter().flatten();
-        init.chain(&spec.containers).find(|c| c.name == container)
+        init.chain(&spec.containers).chain(&self.ephemeral).find(|c| c.name == container)
     }
 
     fn container(&mut self, name: &str) -> Option<&mut Container> {
@@ -195,7 +198,7 @@ impl Worker {
         let pod = self.pod.clone();
         let containers = pod.spec.iter().flat_map(|s| s.init_containers.iter().flatten().chain(&s.containers));
         let mut keys = volumes::references(&pod);
-        keys.extend(containers.flat_map(|c| env::references(&pod, c)));
+        keys.extend(containers.chain(&self.ephemeral).flat_map(|c| env::references(&pod, c)));
         for key in keys {
             if self.watched.contains_key(&key) {
                 continue;
@@ -279,8 +282,8 @@ fn until(wake: Option<Timestamp>) -> Duration {
 }
 
 fn waiting_reason(status: &PodStatus, name: &str) -> String {
-    let lists = status.init_container_statuses.iter().chain(&status.container_statuses);
-    let found = lists.flatten().find(|container| container.name == name);
+    let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
+    let found = lists.into_iter().flatten().flatten().find(|container| container.name == name);
     let waiting = found.and_then(|c| c.state.as_ref()?.waiting.as_ref()?.reason.clone());
     waiting.unwrap_or_default()
 }

@@ -214,3 +214,18 @@ async fn a_pod_at_a_taken_name_is_refused_and_an_address_comes_back() -> Outcome
     assert!(listener.is_err(), "a pod's address is not the place's");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_container_may_share_the_processes_of_another() -> Outcome {
+    let mut kit = Kit::start()?;
+    let pod = kit.pod(1).await?;
+    kit.place.start_container(shell(&pod, "main", "exec sleep 1000")).await?;
+    let script = "ls -d /proc/[0-9]* | wc -l; tr '\\0' ' ' < /proc/1/cmdline";
+    let (alone, _) = kit.run(shell(&pod, "alone", script)).await?;
+    assert!(alone.contains("sh -c"), "{alone}");
+    let mut guest = shell(&pod, "guest", script);
+    guest.processes_of = Some("main".to_owned());
+    let (seen, code) = kit.run(guest).await?;
+    assert!(code == 0 && seen.ends_with("sleep 1000 "), "{seen}");
+    Ok(())
+}

@@ -97,6 +97,7 @@ pub(super) fn shell(pod: &str, id: &str, script: &str) -> ContainerSpec {
             .to_vec(),
         tty: false,
         stdin: false,
+        processes_of: None,
     }
 }
 
