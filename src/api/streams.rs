@@ -1,6 +1,7 @@
 //! What the API server asks of a node: logs, processes inside containers, connections to pods. The kubelet implements
 //! [`PodStreams`], the API server puts it on the wire. It must not know HTTP or websockets.
 
+use std::net::SocketAddrV4;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -118,4 +119,7 @@ pub trait PodStreams: Send + Sync + 'static {
 
     /// Connects to `port` on the pod's own loopback; `container` is empty in the reference.
     fn port_forward(&self, pod: ContainerRef, port: u16) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>>;
+
+    /// Connects to an address of the pods' network, as the node itself does.
+    fn dial(&self, address: SocketAddrV4) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>>;
 }

@@ -108,10 +108,12 @@ impl ApiServer {
         }
         let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let agent = manager_name("", agent);
-        let streaming = matches!(path.subresource.as_str(), "log" | "exec" | "attach" | "portforward");
+        let streaming = matches!(path.subresource.as_str(), "log" | "exec" | "attach" | "portforward" | "proxy");
         let form = if streaming { Form::Json } else { Form::negotiate(&parts.headers)? };
         let call = Call { api: self.clone(), user, resource, path, params, form, agent };
-        let mut response = if streaming {
+        let mut response = if call.path.subresource == "proxy" {
+            verbs::proxy::proxy(&call, parts, body).await?
+        } else if streaming {
             stream(&call, parts).await?
         } else if verb == "watch" {
             watch::serve(call.clone(), parts).await?

@@ -166,4 +166,8 @@ impl PodStreams for Kubelet {
     fn port_forward(&self, pod: ContainerRef, port: u16) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {
         self.streams.port_forward(pod, port)
     }
+
+    fn dial(&self, address: SocketAddrV4) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {
+        self.streams.dial(address)
+    }
 }

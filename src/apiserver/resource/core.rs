@@ -3,6 +3,9 @@
 use super::{NameRule, Resource};
 use crate::table;
 
+/// What can be done through a proxy.
+const PROXY: &[&str] = &["create", "delete", "get", "patch", "update"];
+
 pub(super) fn table() -> Vec<Resource> {
     let namespaced = |kind, plural| Resource::namespaced("", "v1", kind, plural);
     let cluster = |kind, plural| Resource::cluster("", "v1", kind, plural);
@@ -79,6 +82,7 @@ pub(super) fn table() -> Vec<Resource> {
             .plain("exec", "PodExecOptions", &["create", "get"])
             .plain("log", "Pod", &["get"])
             .plain("portforward", "PodPortForwardOptions", &["create", "get"])
+            .plain("proxy", "PodProxyOptions", PROXY)
             .status(),
         namespaced("PodTemplate", "podtemplates").columns(table::workloads::POD_TEMPLATES).returns_deleted(),
         namespaced("ReplicationController", "replicationcontrollers")
@@ -107,6 +111,7 @@ pub(super) fn table() -> Vec<Resource> {
             .names(NameRule::Label1035)
             .fields(&["spec.clusterIP", "spec.type"])
             .returns_deleted()
+            .plain("proxy", "ServiceProxyOptions", PROXY)
             .status(),
     ]
 }

@@ -1,9 +1,10 @@
 //! The streaming subresources of pods on the wire: `log`, `exec`, `attach` and `portforward`, over websockets and over
-//! SPDY/3.1. What runs in a pod is behind [`PodStreams`]; the caller has authorized the request and read the pod.
+//! SPDY/3.1, and `proxy`. What runs in a pod is behind [`PodStreams`]; the caller has authorized the request and read the pod.
 
 mod channels;
 mod forward;
 mod log;
+mod proxy;
 mod session;
 mod spdy;
 mod target;
@@ -19,6 +20,8 @@ use tinderbox_api::streams::{ExecOptions, PodStreams, StreamError};
 
 use crate::error::ApiError;
 use crate::path::Params;
+
+pub use proxy::proxy;
 
 /// A request for a stream of a pod.
 pub struct PodCall<'a> {

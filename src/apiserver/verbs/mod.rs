@@ -1,4 +1,5 @@
-//! What can be done with a resource: a file per verb. Verbs share `write` and `respond`; none knows a path or a socket.
+//! What can be done with a resource: a file per verb. Verbs share `write` and `respond`; none but `proxy` knows a path,
+//! and none a socket.
 
 pub(crate) mod collection;
 pub(crate) mod create;
@@ -7,6 +8,7 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod patch;
 pub(crate) mod pods;
+pub(crate) mod proxy;
 pub(crate) mod review;
 pub(crate) mod scale;
 pub(crate) mod update;

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use crate::context::Context;
 use crate::logs::read;
 use crate::pods::handle::{Live, PodHandle, Pods, View};
+use crate::sandbox::PlaceError;
 
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -81,24 +82,28 @@ impl Streams {
         let pod = self.pod(at)?;
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let connecting = self.context.place.connect_tcp(pod.network(), address);
-        let failed = |text: String| {
+        connected(connecting).await.map_err(|text| {
             StreamError::Internal(format!(
                 "failed to connect to localhost:{port} inside namespace \"{}\": {text}",
                 at.uid
             ))
-        };
-        let stream = tokio::time::timeout(CONNECT, connecting)
-            .await
-            .map_err(|_| failed("timed out".to_owned()))?
-            .map_err(|error| {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                failed(cause.unwrap_or_else(|| error.to_string()))
-            })?;
-        let stream = TcpStream::from_std(stream).map_err(|error| failed(error.to_string()))?;
-        // Only latency is lost without it.
-        let _ = stream.set_nodelay(true);
-        Ok(Box::new(stream))
+        })
     }
+}
+
+/// A connection that is made in time, or why it is not.
+async fn connected(
+    connecting: impl Future<Output = Result<std::net::TcpStream, PlaceError>>,
+) -> Result<Box<dyn Connection>, String> {
+    let stream = tokio::time::timeout(CONNECT, connecting).await.map_err(|_| "timed out".to_owned())?;
+    let stream = stream.map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        cause.unwrap_or_else(|| error.to_string())
+    })?;
+    let stream = TcpStream::from_std(stream).map_err(|error| error.to_string())?;
+    // Only latency is lost without it.
+    let _ = stream.set_nodelay(true);
+    Ok(Box::new(stream))
 }
 
 impl PodStreams for Streams {
@@ -124,5 +129,14 @@ impl PodStreams for Streams {
 
     fn port_forward(&self, pod: ContainerRef, port: u16) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {
         async move { self.connect(&pod, port).await }.boxed()
+    }
+
+    fn dial(&self, address: SocketAddrV4) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {
+        async move {
+            let connecting = self.context.place.connect_tcp(None, address);
+            let failed = |text| StreamError::Internal(format!("dial tcp {address}: connect: {text}"));
+            connected(connecting).await.map_err(failed)
+        }
+        .boxed()
     }
 }

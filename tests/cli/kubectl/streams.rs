@@ -113,6 +113,66 @@ fn cp_takes_folders_both_ways() {
     assert_eq!(fs::read_to_string(one).expect("it is there"), "made inside\n");
 }
 
+/// A web server that says what it is asked for, and sends the lost home.
+const WEB: &str = "
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(302 if self.path == '/lost' else 200)
+        self.send_header('Location', '/home')
+        self.end_headers()
+        self.wfile.write(f'{self.command} {self.path} {self.headers[\"Authorization\"]}'.encode())
+    def do_POST(self):
+        told = self.rfile.read(int(self.headers['Content-Length']))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(told.upper())
+server = http.server.HTTPServer(('0.0.0.0', 8000), Handler)
+open('/tmp/up', 'w').close()
+server.serve_forever()
+";
+
+#[test]
+fn proxy_leads_to_pods_and_services() {
+    let cluster = Cluster::up("proxy");
+    let probe = json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    let container = json!({"name": "main", "image": "python", "command": ["python3", "-c", WEB], "readinessProbe": probe,
+        "ports": [{"containerPort": 8000}]});
+    cluster.apply(&pod("web", container));
+    cluster.out(&["expose", "pod", "web", "--port=80", "--target-port=8000"]);
+    cluster.out(&["wait", "pod/web", "--for=condition=Ready", "--timeout=60s"]);
+    cluster.out(&["wait", "endpoints/web", "--for=jsonpath={.subsets[0].addresses[0].ip}", "--timeout=60s"]);
+    let core = "/api/v1/namespaces/default";
+    for target in ["pods/web", "pods/web:8000", "pods/http:web:8000", "services/web", "services/web:80"] {
+        let said = cluster.out(&["get", "--raw", &format!("{core}/{target}/proxy/some/page?a=b")]);
+        assert_eq!(said, "GET /some/page?a=b None", "{target}");
+    }
+    for (target, error) in [
+        ("pods/web:8001", "error trying to reach service: dial tcp 10.244."),
+        ("services/web:81", "no service port 81 found for service \"web\""),
+        ("services/none", "services \"none\" not found"),
+    ] {
+        let said = cluster.kubectl(&["get", "--raw", &format!("{core}/{target}/proxy/")]);
+        assert!(said.err.contains(error), "{target}: {said:?}");
+    }
+
+    let proxy = cluster.watch(&["proxy", "--port=0"]);
+    let line = proxy.line();
+    let address = line.strip_prefix("Starting to serve on ").unwrap_or_else(|| panic!("{line}"));
+    let way = format!("{core}/services/web:80/proxy");
+    let ask = |request: String| {
+        let mut connection = TcpStream::connect(address).expect("kubectl listens");
+        connection.write_all(request.as_bytes()).expect("written");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("read");
+        answer
+    };
+    let lost = ask(format!("GET {way}/lost HTTP/1.0\r\nHost: localhost\r\n\r\n"));
+    assert!(lost.contains(" 302 ") && lost.contains(&format!("\r\nLocation: {way}/home\r\n")), "{lost}");
+    let told = ask(format!("POST {way}/ HTTP/1.0\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nquiet"));
+    assert!(told.contains(" 200 ") && told.ends_with("QUIET"), "{told}");
+}
+
 /// Answers each connection with what it was told, in capitals, when the other side has said all.
 const SHOUT: &str = "
 import socket
