@@ -11,6 +11,7 @@ mod gc;
 mod jobs;
 mod meta;
 mod namespaces;
+mod nodes;
 mod pods;
 mod replicasets;
 mod resources;
@@ -54,6 +55,7 @@ fn table(resources: &Resources) -> Vec<(&'static str, Run)> {
         ("endpoints", Arc::new(endpoints::run)),
         ("volumes", Arc::new(volumes::run)),
         ("aggregation", Arc::new(aggregation::run)),
+        ("nodes", Arc::new(nodes::run)),
         ("disruption", Arc::new(disruption::run)),
         ("resources", over(resources::run)),
         ("namespaces", over(namespaces::run)),

@@ -100,7 +100,36 @@ fn waits_end_when_it_is_so() {
     let ends = cluster.watch(&succeeded);
     cluster.out(&["exec", "late", "--", "touch", "/tmp/go"]);
     assert_eq!(ends.end(), (vec!["pod/late condition met".to_owned()], Some(0)));
-    let gone = cluster.watch(&["wait", "pod/late", "--for=delete", "--timeout=60s"]);
+    // With its requests in its log, so that it is known to wait already.
+    let gone = cluster.watch(&["wait", "pod/late", "--for=delete", "--timeout=60s", "-v=6"]);
+    gone.until("watch=true");
     cluster.out(&["delete", "pod", "late"]);
-    assert_eq!(gone.end(), (vec!["pod/late condition met".to_owned()], Some(0)));
+    let (said, code) = gone.end();
+    assert!(code == Some(0) && said.contains(&"pod/late condition met".to_owned()), "{code:?} {said:?}");
+}
+
+#[test]
+fn a_node_is_cordoned_drained_and_taken_back() {
+    let cluster = Cluster::up("drain");
+    let node = format!("{}-0", cluster.name);
+    let mut wanted = web(2);
+    wanted["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = Value::Null;
+    cluster.apply(&wanted);
+    cluster.out(&["rollout", "status", "deployment/web", "--timeout=60s"]);
+    let before = pods(&cluster);
+    let drained = cluster.out(&["drain", &node, "--ignore-daemonsets"]);
+    assert!(before.iter().all(|pod| drained.contains(&format!("{pod} evicted"))), "{drained}");
+    assert!(drained.ends_with(&format!("node/{node} drained\n")), "{drained}");
+    let status = cluster.out(&["get", "node", &node]);
+    assert!(status.contains("Ready,SchedulingDisabled"), "{status}");
+    let taint = r#"--for=jsonpath={.spec.taints[?(@.key=="node.kubernetes.io/unschedulable")].effect}=NoSchedule"#;
+    cluster.out(&["wait", "node", &node, taint, "--timeout=60s"]);
+    let waits = "--for=jsonpath={.status.conditions[?(@.type==\"PodScheduled\")].reason}=Unschedulable";
+    for pod in pods(&cluster) {
+        assert!(!before.contains(&pod));
+        cluster.out(&["wait", &pod, waits, "--timeout=60s"]);
+    }
+    cluster.out(&["uncordon", &node]);
+    cluster.out(&["rollout", "status", "deployment/web", "--timeout=60s"]);
+    assert_eq!(cluster.json(&["get", "node", &node])["spec"]["taints"], Value::Null);
 }
