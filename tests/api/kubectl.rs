@@ -47,6 +47,7 @@ async fn reads() {
         assert!(kinds.contains(kind), "{kind}");
     }
     assert!(served.out(&["version"]).await.contains("Server Version: v1.34.2"));
+    assert!(served.out(&["get", "--raw", "/version"]).await.contains("\n  \"gitVersion\": \"v1.34.2\",\n"));
     let explained = served.out(&["explain", "deployment.spec.strategy.rollingUpdate"]).await;
     assert!(explained.contains("maxSurge") && explained.contains("<IntOrString>"), "{explained}");
     let service = served.out(&["describe", "service", "kubernetes"]).await;
@@ -191,6 +192,8 @@ async fn holds_to_rights() {
     let listed = served.out(&["auth", "can-i", "--list", spark]).await;
     assert!(listed.contains("pods") && listed.contains("[create get]"), "{listed}");
     assert!(served.out(&["auth", "whoami"]).await.contains("kubernetes-admin"));
+    let all = served.out(&["auth", "can-i", "--list"]).await;
+    assert_eq!(all.lines().filter(|line| line.trim_start().starts_with("[*]")).count(), 1, "{all}");
 
     let token = served.out(&["create", "token", "spark"]).await;
     let kubeconfig = served.folder.path().join("token-config");
@@ -287,4 +290,21 @@ async fn deletes_with_what_is_held_by_finalizers() {
     served.out(&["delete", "pod", "--all"]).await;
     assert!(!served.kubectl(&["get", "pod", "p"]).await.ok);
     served.out(&["delete", "service", "web", "--ignore-not-found"]).await;
+}
+
+#[tokio::test]
+async fn requests_for_certificates_say_who_asks_and_what_became_of_them() {
+    let served = Served::start().await;
+    let request = serde_json::json!({
+        "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "jane"},
+        "spec": {"request": "Y3Ny", "signerName": "example.com/own", "usages": ["client auth"], "expirationSeconds": 86400,
+            "username": "somebody-else"},
+    });
+    served.apply(&request.to_string()).await;
+    let pending = served.out(&["get", "csr"]).await;
+    let titles = ["NAME", "AGE", "SIGNERNAME", "REQUESTOR", "REQUESTEDDURATION", "CONDITION"];
+    assert_eq!(rows(&pending)[0], titles);
+    assert_eq!(rows(&pending)[1][2..], ["example.com/own", "kubernetes-admin", "24h", "Pending"]);
+    served.out(&["certificate", "deny", "jane"]).await;
+    assert_eq!(rows(&served.out(&["get", "csr", "jane"]).await)[1][5], "Denied");
 }

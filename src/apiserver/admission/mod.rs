@@ -6,6 +6,7 @@ mod addresses;
 mod claims;
 mod limits;
 mod priorities;
+mod requests;
 mod tolerations;
 
 use serde_json::Value;
@@ -34,6 +35,7 @@ pub(crate) async fn admit(call: &Call, old: Option<&Value>, object: &mut Value) 
             return Ok(Some(guard));
         }
         ("", "persistentvolumeclaims") if old.is_none() => claims::admit(call, object),
+        ("certificates.k8s.io", "certificatesigningrequests") => requests::admit(&call.user, old, object),
         _ if custom::is_definition(resource) => {
             let guard = call.api.allocation().await;
             call.api.complete_definition(object);

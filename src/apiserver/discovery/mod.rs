@@ -32,7 +32,8 @@ pub(crate) fn serve(server: &ApiServer, path: &str, parts: &Parts) -> Result<Res
         ["api", version] => groups::resource_list(&resources, "", version)?,
         ["apis", group] => groups::group(&resources, group)?,
         ["apis", group, version] => groups::resource_list(&resources, group, version)?,
-        ["version"] => version(),
+        // Upstream writes this one for people.
+        ["version"] => return Ok(respond::respond(200, "application/json", format!("{:#}", version()))),
         ["metrics"] => {
             let text = server.metrics().text(&resources, server.store());
             return Ok(respond::respond(200, "text/plain; version=0.0.4; charset=utf-8", text));

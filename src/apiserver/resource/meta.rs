@@ -55,6 +55,7 @@ pub(super) fn table() -> Vec<Resource> {
         Resource::cluster("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests")
             .short(&["csr"])
             .fields(&["spec.signerName"])
+            .columns(table::certificates::REQUESTS)
             .plain("approval", "CertificateSigningRequest", &["get", "patch", "update"])
             .status(),
     ]

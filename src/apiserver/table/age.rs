@@ -20,7 +20,8 @@ pub(super) fn between(then: Timestamp, now: Timestamp) -> String {
     human(now.as_second() - then.as_second())
 }
 
-fn human(seconds: i64) -> String {
+/// A span in its two largest units.
+pub(super) fn human(seconds: i64) -> String {
     let two = |large: i64, unit: &str, small: i64, small_unit: &str| {
         if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{small_unit}") }
     };

@@ -2,6 +2,7 @@
 //! Upstream rule: k8s.io/kubernetes `pkg/printers/internalversion/printers.go`. It must not select or order.
 
 mod age;
+pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod config;
 mod jsonpath;

@@ -255,7 +255,8 @@ impl Rbac {
         let roles = self.source.roles();
         roles.visit(user, namespace, &mut |found| {
             match found {
-                Ok((rule, _)) => rules.push(rule.clone()),
+                Ok((rule, _)) if !rules.contains(rule) => rules.push(rule.clone()),
+                Ok(_) => {}
                 Err(error) => missing.push(error),
             }
             true
