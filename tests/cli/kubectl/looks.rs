@@ -26,7 +26,7 @@ fn a_watch_shows_what_a_pod_goes_through() {
     let mut waits = pod("waits", json!({"name": "main", "image": "busybox"}));
     waits["spec"]["nodeSelector"] = json!({"no": "node"});
     cluster.apply(&waits);
-    let watch = cluster.watch(&["get", "pods", "-w", "-o", "wide", "--output-watch-events"]);
+    let watch = cluster.begin(&["get", "pods", "-w", "-o", "wide", "--output-watch-events"]);
     let head = watch.until("waits");
     assert_eq!(plain(&head[0]), "EVENT NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES\n");
     assert_eq!(plain(&head[1]).split(" 0 ").next(), Some("ADDED waits 0/1 Pending"));

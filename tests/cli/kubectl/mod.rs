@@ -23,7 +23,7 @@ impl Cluster {
     }
 
     /// Starts kubectl with words that take a while.
-    fn watch(&self, words: &[&str]) -> Running {
+    fn begin(&self, words: &[&str]) -> Running {
         Running::start(&mut self.kubectl_command(words))
     }
 

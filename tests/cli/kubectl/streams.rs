@@ -17,7 +17,7 @@ fn logs_follow_a_pod_to_its_end() {
     let cluster = Cluster::up("logs");
     let (go, end) = (wait_for("/tmp/go"), wait_for("/tmp/end"));
     cluster.script("talker", &format!("echo first; {go}; echo second >&2; {end}; echo third"));
-    let follow = cluster.watch(&["logs", "-f", "talker"]);
+    let follow = cluster.begin(&["logs", "-f", "talker"]);
     assert_eq!(follow.line(), "first");
     cluster.out(&["exec", "talker", "--", "touch", "/tmp/go"]);
     assert_eq!(follow.line(), "second");
@@ -156,7 +156,7 @@ fn proxy_leads_to_pods_and_services() {
         assert!(said.err.contains(error), "{target}: {said:?}");
     }
 
-    let proxy = cluster.watch(&["proxy", "--port=0"]);
+    let proxy = cluster.begin(&["proxy", "--port=0"]);
     let line = proxy.line();
     let address = line.strip_prefix("Starting to serve on ").unwrap_or_else(|| panic!("{line}"));
     let way = format!("{core}/services/web:80/proxy");
@@ -196,7 +196,7 @@ fn port_forward_carries_data_both_ways() {
     cluster.out(&["wait", "pod/shout", "--for=condition=Ready", "--timeout=60s"]);
     let told: Vec<u8> = b"quiet words, many times\n".repeat(40_000);
     for target in [["pod/shout", ":5000"], ["service/shout", ":80"]] {
-        let forward = cluster.watch(&["port-forward", target[0], target[1]]);
+        let forward = cluster.begin(&["port-forward", target[0], target[1]]);
         let line = forward.line();
         let port = line.strip_prefix("Forwarding from 127.0.0.1:").and_then(|rest| rest.strip_suffix(" -> 5000"));
         let port: u16 = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("{line}"));

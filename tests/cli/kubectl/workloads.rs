@@ -26,7 +26,7 @@ fn make_ready(cluster: &Cluster, pod: &str) {
 fn a_rollout_is_followed_until_it_is_up_and_then_scaled() {
     let cluster = Cluster::up("rollout");
     cluster.apply(&web(2));
-    let rollout = cluster.watch(&["rollout", "status", "deployment/web", "--timeout=120s"]);
+    let rollout = cluster.begin(&["rollout", "status", "deployment/web", "--timeout=120s"]);
     let waits = |done: u32| format!("rollout to finish: {done} of 2 updated replicas are available...");
     rollout.until(&waits(0));
     make_ready(&cluster, &pods(&cluster)[0]);
@@ -51,7 +51,7 @@ fn a_rollout_is_followed_until_it_is_up_and_then_scaled() {
     assert_eq!(stay.len(), 1, "{goes}");
 
     cluster.out(&["set", "env", "deployment/web", "COLOUR=green"]);
-    let undone = cluster.watch(&["rollout", "status", "deployment/web", "--timeout=120s"]);
+    let undone = cluster.begin(&["rollout", "status", "deployment/web", "--timeout=120s"]);
     undone.until("Waiting for deployment \"web\" rollout to finish: 1 old replicas are pending termination...");
     assert_eq!(cluster.out(&["rollout", "undo", "deployment/web"]), "deployment.apps/web rolled back\n");
     assert_eq!(undone.end().1, Some(0));
@@ -73,7 +73,7 @@ fn a_foreground_delete_ends_with_the_owner() {
         cluster.out(&["patch", &pod, "--type=merge", "-p", &patch]);
     };
     hold(json!(["tests.example/hold"]));
-    let mut going = cluster.watch(&["delete", "deployment", "web", "--cascade=foreground"]);
+    let mut going = cluster.begin(&["delete", "deployment", "web", "--cascade=foreground"]);
     assert_eq!(going.line(), "deployment.apps \"web\" deleted");
     cluster.out(&["wait", &pod, "--for=jsonpath={.metadata.deletionTimestamp}", "--timeout=60s"]);
     for owner in ["deployments", "replicasets"] {
@@ -91,17 +91,17 @@ fn a_foreground_delete_ends_with_the_owner() {
 #[test]
 fn waits_end_when_it_is_so() {
     let cluster = Cluster::up("waits");
-    let created = cluster.watch(&["wait", "pod/late", "--for=create", "--timeout=60s"]);
+    let created = cluster.begin(&["wait", "pod/late", "--for=create", "--timeout=60s"]);
     let succeeded = ["wait", "pod/late", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"];
     cluster.script("late", &super::wait_for("/tmp/go"));
     assert_eq!(created.end(), (vec!["pod/late condition met".to_owned()], Some(0)));
     let late = cluster.kubectl(&["wait", "pod/late", "--for=condition=Initialized=false", "--timeout=1s"]);
     assert_eq!(late.err, "error: timed out waiting for the condition on pods/late\n");
-    let ends = cluster.watch(&succeeded);
+    let ends = cluster.begin(&succeeded);
     cluster.out(&["exec", "late", "--", "touch", "/tmp/go"]);
     assert_eq!(ends.end(), (vec!["pod/late condition met".to_owned()], Some(0)));
     // With its requests in its log, so that it is known to wait already.
-    let gone = cluster.watch(&["wait", "pod/late", "--for=delete", "--timeout=60s", "-v=6"]);
+    let gone = cluster.begin(&["wait", "pod/late", "--for=delete", "--timeout=60s", "-v=6"]);
     gone.until("watch=true");
     cluster.out(&["delete", "pod", "late"]);
     let (said, code) = gone.end();
