@@ -29,6 +29,17 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The state file is there and cannot be read.
+    #[error("cannot read the state of cluster {name} in {}", path.display())]
+    StateUnread {
+        /// The cluster.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The state file is not what this program writes.
     #[error("the state of cluster {name} in {} is damaged or half-written", path.display())]
     StateDamaged {
@@ -135,6 +146,13 @@ fn tail_text(tail: &[String]) -> String {
     format!("; its last words:\n  {}", tail.join("\n  "))
 }
 
+/// What to do about files of another user's.
+fn anothers() -> Option<String> {
+    Some(
+        "it belongs to another user: give it back with chown, or set TINDERBOX_HOME to a folder of your own".to_owned(),
+    )
+}
+
 /// A cause that came from another process as text.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -158,26 +176,27 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::StateDamaged { name, .. } => Some(format!(
-                "`xtask down --name {name}` removes the cluster with all its objects; the next `up` starts afresh"
+            Self::StateUnread { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => anothers(),
+            Self::StateDamaged { name, .. } | Self::StateUnread { name, .. } => Some(format!(
+                "`cargo xtask down --name {name}` removes the cluster with all its objects; the next `up` starts afresh"
             )),
             Self::StateNewer { name, .. } => Some(format!(
-                "use the version that wrote it, or remove the cluster with `xtask down --name {name}`"
+                "use the version that wrote it, or remove the cluster with `cargo xtask down --name {name}`"
             )),
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull => Some("free some space on that file system".to_owned()),
-                io::ErrorKind::PermissionDenied => Some(
-                    "it belongs to another user: give it back with chown, or set TINDERBOX_HOME to a folder of your own".to_owned(),
-                ),
+                io::ErrorKind::PermissionDenied => anothers(),
                 _ => None,
             },
-            Self::Program { .. } => Some(
-                "build it with `cargo build --package xtask`, or name it in TINDERBOX_PROGRAM".to_owned(),
-            ),
-            Self::PortTaken { .. } => Some(
-                "end that program, or set another `port` in tinderbox.yaml (0 chooses a free one)".to_owned(),
-            ),
-            Self::NodeEnded { .. } => Some("`xtask doctor` tries what this machine must be able to do".to_owned()),
+            Self::Program { .. } => {
+                Some("build it with `cargo build --package xtask`, or name it in TINDERBOX_PROGRAM".to_owned())
+            }
+            Self::PortTaken { .. } => {
+                Some("end that program, or set another `port` in tinderbox.yaml (0 chooses a free one)".to_owned())
+            }
+            Self::NodeEnded { .. } => {
+                Some("`cargo xtask doctor` tries what this machine must be able to do".to_owned())
+            }
             Self::Node { hint, .. } | Self::Compose { hint, .. } => hint.clone(),
             Self::Name { .. } | Self::Spawn { .. } | Self::Kill { .. } => None,
         }
@@ -191,6 +210,7 @@ impl Error {
             Self::NodeEnded { .. } | Self::Kill { .. } => Class::Failed,
             Self::Node { class, .. } | Self::Compose { class, .. } => *class,
             Self::File { .. }
+            | Self::StateUnread { .. }
             | Self::StateDamaged { .. }
             | Self::StateNewer { .. }
             | Self::Program { .. }

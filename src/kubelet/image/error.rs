@@ -19,8 +19,7 @@ pub enum ImageError {
     },
     /// Nobody has it.
     #[error(
-        "image {name} not found: it was not loaded from an archive, neither tinderbox.yaml nor this program describes a native \
-         image of that name, and no registry was asked"
+        "image {name} not found: neither tinderbox.yaml nor this program describes it, and registries are not read yet"
     )]
     NotFound {
         /// The whole name.
@@ -83,10 +82,7 @@ impl ImageError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Name { .. } => "write it as [registry/]repository[:tag][@digest]",
-            Self::NotFound { .. } => {
-                "load it from an archive (cargo xtask image load), describe it under images: in tinderbox.yaml, or use a \
-                 place that can pull it (--provider kind)"
-            }
+            Self::NotFound { .. } => "describe it under images: in tinderbox.yaml",
             Self::Fetch { source, .. } => source.hint(),
             Self::Java { .. } => "install OpenJDK 17 or 21, or set JAVA_HOME to one",
             Self::Python { .. } => "install a Python 3 of a fitting version as /usr/bin/python3 or on the PATH",

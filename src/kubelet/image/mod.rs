@@ -24,16 +24,47 @@ use serde::{Deserialize, Serialize};
 pub use cache::cache_dir;
 pub use error::ImageError;
 pub use images::Images;
+pub use java::JavaError;
 pub use name::Reference;
 pub use native::{HostFile, NativeImage};
 pub use progress::{Progress, Quiet};
+pub use python::PythonError;
+
+/// The releases of Java, and the minor versions of Python 3, that the present Spark runs on.
+const JAVAS: [u32; 2] = [17, 21];
+const PYTHONS: std::ops::RangeInclusive<u32> = 9..=13;
+
+/// A language that images are made with, as it is on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Language {
+    /// Its program.
+    pub program: PathBuf,
+    /// Its version.
+    pub version: String,
+}
+
+/// The Java that Spark's images use.
+///
+/// # Errors
+/// When none fits; with those that are there.
+pub fn java() -> Result<Language, JavaError> {
+    java::find(&JAVAS, true).map(|java| Language { program: java.home.join("bin/java"), version: java.version })
+}
+
+/// The Python that Spark's images use.
+///
+/// # Errors
+/// When none fits; with those that are there.
+pub fn python() -> Result<Language, PythonError> {
+    python::find(PYTHONS).map(|python| Language { version: python.version_text(), program: python.program })
+}
 
 /// Folders outside /usr that the images' Java and Python come from; a place must be able to reach them. It may run a Python,
 /// which takes milliseconds.
 #[must_use]
 pub fn language_folders() -> Vec<PathBuf> {
-    let java = java::find(&[17, 21], false).ok().and_then(|java| java.root());
-    let python = python::find(9..=13).map(|python| python.root()).unwrap_or_default();
+    let java = java::find(&JAVAS, false).ok().and_then(|java| java.root());
+    let python = python::find(PYTHONS).map(|python| python.root()).unwrap_or_default();
     let binds = java.into_iter().chain(python).filter_map(|entry| match entry {
         RootEntry::Bind { source, .. } => Some(source),
         _ => None,

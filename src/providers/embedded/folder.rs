@@ -11,6 +11,9 @@ use crate::Error;
 /// Folder names beside the clusters' own that no cluster may take.
 const RESERVED: [&str; 1] = ["reports"];
 
+/// Name of the file that is locked.
+const LOCK: &str = "lock";
+
 /// The folder of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
@@ -114,7 +117,7 @@ impl Folder {
     /// # Errors
     /// When the file system refuses.
     pub fn lock(&self, waiting: impl Fn()) -> Result<Lock, Error> {
-        let path = self.path.join("lock");
+        let path = self.path.join(LOCK);
         let fail = |source| Error::File { act: "lock", path: path.clone(), source };
         loop {
             self.create()?;
@@ -146,8 +149,24 @@ impl Folder {
     /// Whether somebody holds the lock now.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        File::open(self.path.join("lock"))
+        File::open(self.path.join(LOCK))
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    /// Removes what a removal or a start left that was cut off: everything, where there is no state. The lock stays, and must be
+    /// held.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn clear_remains(&self) -> Result<(), Error> {
+        if self.state().symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        let entries = fs::read_dir(&self.path).map_err(|source| self.refused("list", source))?;
+        for path in entries.flatten().map(|entry| entry.path()).filter(|path| !path.ends_with(LOCK)) {
+            remove_tree(&path).map_err(|(path, source)| Error::File { act: "remove", path, source })?;
+        }
+        Ok(())
     }
 
     /// Removes the folder and all in it, also what its owner may not write; then `.tinderbox` itself, if nothing else is there.
@@ -155,10 +174,48 @@ impl Folder {
     /// # Errors
     /// When the file system refuses.
     pub fn remove(&self) -> Result<(), Error> {
-        remove_tree(&self.path).map_err(|(path, source)| Error::File { act: "remove", path, source })?;
+        // First of all: without its state the rest is no cluster, wherever the removal is cut off.
+        let remove =
+            |path: &Path| remove_tree(path).map_err(|(path, source)| Error::File { act: "remove", path, source });
+        remove(&self.state())?;
+        remove(&self.path)?;
         // It stays where anything else is in it.
         let _ = fs::remove_dir(&self.home);
         Ok(())
+    }
+
+    fn refused(&self, act: &'static str, source: io::Error) -> Error {
+        Error::File { act, path: self.path.clone(), source }
+    }
+}
+
+/// A locked folder that is being started in: dropped before the cluster is up, one without an earlier state goes again.
+#[derive(Debug)]
+pub(super) struct Held {
+    fresh: Option<Folder>,
+    /// Given free last.
+    pub(super) lock: Lock,
+}
+
+impl Held {
+    /// Clears what a start or a removal left that was cut off, and guards what is made from now on.
+    pub(super) fn new(folder: &Folder, lock: Lock) -> Result<Self, Error> {
+        folder.clear_remains()?;
+        Ok(Self { fresh: (!folder.state().exists()).then(|| folder.clone()), lock })
+    }
+
+    /// The cluster is up: the folder stays.
+    pub(super) fn keep(&mut self) {
+        self.fresh = None;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.fresh {
+            // What cannot be removed now, `down` reports.
+            let _ = folder.remove();
+        }
     }
 }
 
@@ -167,7 +224,11 @@ impl Folder {
 pub struct Lock(pub(super) File);
 
 fn remove_tree(path: &Path) -> Result<(), (PathBuf, io::Error)> {
-    match fs::remove_dir_all(path) {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(meta) if !meta.is_dir() => fs::remove_file(path),
+        _ => fs::remove_dir_all(path),
+    };
+    match removed {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
@@ -229,6 +290,37 @@ mod tests {
         folder.remove().expect("removed");
         folder.remove().expect("twice is fine");
         assert!(!dir.path().join("home").exists());
+    }
+
+    #[test]
+    fn what_a_cut_off_removal_left_is_no_cluster() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(dir.path(), "local").expect("a name");
+        let _lock = folder.lock(|| panic!("nobody has it")).expect("a lock");
+        fs::create_dir_all(folder.store()).expect("made");
+        fs::write(folder.log(), "x").expect("written");
+        fs::write(folder.state(), "{}").expect("written");
+        folder.clear_remains().expect("looked at");
+        assert!(folder.store().exists() && folder.log().exists(), "a cluster with a state is kept");
+        fs::remove_file(folder.state()).expect("removed");
+        folder.clear_remains().expect("cleared");
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).expect("there").flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(left, ["lock"]);
+    }
+
+    #[test]
+    fn what_was_made_in_vain_goes_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(&dir.path().join("home"), "local").expect("a name");
+        let held = || Held::new(&folder, folder.lock(|| panic!("nobody has it")).expect("a lock")).expect("held");
+        drop(held());
+        assert!(!dir.path().join("home").exists());
+        held().keep();
+        assert!(folder.exists());
+        fs::write(folder.state(), "{}").expect("written");
+        drop(held());
+        assert!(folder.state().exists(), "an earlier state is kept");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What the machine gives: trying what every pod needs, and reading limits. It changes nothing that stays.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
+use tinderbox_kubelet::image;
 use tinderbox_kubelet::sandbox::{HostIds, Place, PlaceConfig};
 
 use crate::{Class, Error};
+pub use tinderbox_kubelet::image::{Language, cache_dir};
 
 /// How ids inside pods appear on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +47,41 @@ pub async fn try_place() -> Result<Ids, Error> {
     Ok(ids)
 }
 
+/// The Java that Spark's images use here, or why there is none.
+pub async fn java() -> Result<Language, String> {
+    told(tokio::task::spawn_blocking(image::java).await)
+}
+
+/// The Python that Spark's images use here, or why there is none.
+pub async fn python() -> Result<Language, String> {
+    told(tokio::task::spawn_blocking(image::python).await)
+}
+
+fn told<T, E: std::fmt::Display>(found: Result<Result<T, E>, tokio::task::JoinError>) -> Result<T, String> {
+    match found {
+        Ok(found) => found.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Writes a file without a name below `path`, or in the nearest folder above it that exists; nothing stays of it.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn try_write(path: &Path) -> io::Result<()> {
+    tempfile::tempfile_in(nearest(path)).and_then(|mut file| file.write_all(b"x"))
+}
+
+fn nearest(path: &Path) -> &Path {
+    path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"))
+}
+
 /// Free bytes for this user on the file system of `path`, or of the nearest folder above it that exists.
 ///
 /// # Errors
 /// When the file system does not say.
 pub fn free_space(path: &Path) -> io::Result<u64> {
-    let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    let stat = nix::sys::statvfs::statvfs(there)?;
+    let stat = nix::sys::statvfs::statvfs(nearest(path))?;
     Ok(stat.blocks_available() * stat.fragment_size())
 }
 

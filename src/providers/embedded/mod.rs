@@ -19,6 +19,7 @@ use nix::sys::signal::Signal;
 
 use crate::{Arrival, Down, Endpoint, Error, Found, Provider, Talk, Up};
 pub use folder::Folder;
+use folder::Held;
 pub use kubeconfig::context;
 pub use port::holder;
 use process::Identity;
@@ -107,13 +108,15 @@ impl Embedded {
         Ok(stopped)
     }
 
-    /// The node's processes: as the state file says, or by their command line where it says nothing that can be read.
+    /// The node's processes: the one that the state file names, and those whose command line names the folder, whatever became of
+    /// its files.
     fn nodes(&self) -> Vec<Identity> {
-        let noted = State::load(&self.folder).ok().flatten().and_then(|state| state.node);
-        match noted.filter(Identity::is_alive) {
-            Some(node) => vec![node],
-            None => process::nodes_of(self.folder.path()).unwrap_or_default(),
+        let noted = State::load(&self.folder).ok().flatten().and_then(|state| state.node).filter(Identity::is_alive);
+        let mut nodes = process::nodes_of(self.folder.path()).unwrap_or_default();
+        if let Some(noted) = noted.filter(|noted| !nodes.contains(noted)) {
+            nodes.push(noted);
         }
+        nodes
     }
 }
 
@@ -130,10 +133,10 @@ impl Provider for Embedded {
     async fn up(&self, talk: &Talk) -> Result<Up, Error> {
         let start = Instant::now();
         let program = program()?;
-        let fresh = !self.folder.exists();
         let (folder, said) = (self.folder.clone(), talk.clone());
-        let lock = tokio::task::spawn_blocking(move || {
-            folder.lock(|| said.say("another command works on this cluster: waiting for it"))
+        let held = tokio::task::spawn_blocking(move || {
+            let lock = folder.lock(|| said.say("another command works on this cluster: waiting for it"))?;
+            Held::new(&folder, lock)
         })
         .await
         .map_err(|error| Error::Compose {
@@ -162,7 +165,7 @@ impl Provider for Embedded {
         state.node = None;
         state.ready = false;
         state.save(&self.folder)?;
-        let newborn = spawn::Newborn::new(&program, &self.folder, lock, fresh)?;
+        let newborn = spawn::Newborn::new(&program, &self.folder, held)?;
         let ready = newborn.ready(talk).await?;
         Ok(Up {
             arrival,
@@ -189,12 +192,16 @@ impl Provider for Embedded {
 
     async fn down(&self) -> Result<Down, Error> {
         let start = Instant::now();
-        if !self.folder.exists() {
-            return Ok(Down { existed: false, stopped: false, killed: false, took: start.elapsed() });
-        }
+        let existed = self.folder.exists();
+        // A node may run whose folder somebody removed.
         let stopped = self.stop().await?;
         self.folder.remove()?;
-        Ok(Down { existed: true, stopped: stopped.any, killed: stopped.killed, took: start.elapsed() })
+        Ok(Down {
+            existed: existed || stopped.any,
+            stopped: stopped.any,
+            killed: stopped.killed,
+            took: start.elapsed(),
+        })
     }
 }
 

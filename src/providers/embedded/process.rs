@@ -130,6 +130,8 @@ pub fn nodes_of(dir: &Path) -> io::Result<Vec<Identity>> {
             found.push(Identity { pid, start, boot });
         }
     }
+    // A node's own children have its command line too, and end with it: it comes first.
+    found.sort_by_key(|node| node.start);
     Ok(found)
 }
 

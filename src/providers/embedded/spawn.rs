@@ -12,22 +12,20 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 
-use super::folder::{Folder, Lock};
+use super::folder::{Folder, Held};
 use super::handshake::{FDS, Message, keep_over_exec};
 use crate::{Error, Talk};
 
 /// Lines of the log that explain a node that ended without a word.
 const TAIL: usize = 12;
 
-/// A node process that is not ready yet. Dropped, it is killed; and the folder goes too, if this start made it.
+/// A node process that is not ready yet. Dropped, it is killed, and then a fresh folder goes too.
 #[derive(Debug)]
 pub(super) struct Newborn {
     child: Option<Child>,
     words: BufReader<pipe::Receiver>,
     folder: Folder,
-    fresh: bool,
-    set_free: bool,
-    _lock: Lock,
+    held: Held,
 }
 
 /// What a node process said when it was ready.
@@ -40,18 +38,18 @@ pub(super) struct Ready {
 
 impl Newborn {
     /// Starts the process. It holds the folder's lock, as we do, until it is ready or gone.
-    pub(super) fn new(program: &Path, folder: &Folder, lock: Lock, fresh: bool) -> Result<Self, Error> {
+    pub(super) fn new(program: &Path, folder: &Folder, held: Held) -> Result<Self, Error> {
         let fail = |source| Error::Spawn { program: program.to_owned(), source };
         let log = OpenOptions::new().create(true).append(true).mode(0o600).open(folder.log()).map_err(fail)?;
         let (reader, writer) = io::pipe().map_err(fail)?;
         let writer = OwnedFd::from(writer);
-        let held = lock.0.try_clone().map_err(fail)?;
+        let lock = held.lock.0.try_clone().map_err(fail)?;
         let mut command = Command::new(program);
         command
             .arg0("xtask")
             .args(["node", "--name", folder.name(), "--state"])
             .arg(folder.path())
-            .env(FDS, format!("{},{}", writer.as_raw_fd(), held.as_raw_fd()))
+            .env(FDS, format!("{},{}", writer.as_raw_fd(), lock.as_raw_fd()))
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(fail)?)
@@ -59,24 +57,17 @@ impl Newborn {
         // SAFETY: between fork and exec only system calls are made, on descriptors that this function keeps open.
         unsafe {
             command.pre_exec({
-                let (writer, held) = (writer.as_raw_fd(), held.as_raw_fd());
+                let (writer, lock) = (writer.as_raw_fd(), lock.as_raw_fd());
                 move || {
                     nix::unistd::setsid()?;
                     keep_over_exec(&writer)?;
-                    keep_over_exec(&held)
+                    keep_over_exec(&lock)
                 }
             });
         }
         let child = command.spawn().map_err(fail)?;
         let words = pipe::Receiver::from_owned_fd(reader.into()).map_err(fail)?;
-        Ok(Self {
-            child: Some(child),
-            words: BufReader::new(words),
-            folder: folder.clone(),
-            fresh,
-            set_free: false,
-            _lock: lock,
-        })
+        Ok(Self { child: Some(child), words: BufReader::new(words), folder: folder.clone(), held })
     }
 
     /// Waits until it says that it is ready, and lets it go.
@@ -96,7 +87,7 @@ impl Newborn {
                 Message::Step(step) => talk.say(&step),
                 Message::Ready { port, notes } => {
                     let pid = self.child.take().map_or(0, |child| child.id());
-                    self.set_free = true;
+                    self.held.keep();
                     return Ok(Ready { pid: i32::try_from(pid).unwrap_or_default(), port, notes });
                 }
                 failed @ Message::Failed { .. } => {
@@ -124,10 +115,6 @@ impl Drop for Newborn {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
-        }
-        if self.fresh && !self.set_free {
-            // What cannot be removed now, `down` reports.
-            let _ = self.folder.remove();
         }
     }
 }

@@ -65,7 +65,7 @@ impl State {
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::File { act: "read", path, source }),
+            Err(source) => return Err(Error::StateUnread { name: folder.name().to_owned(), path, source }),
         };
         let damaged = |source| Error::StateDamaged { name: folder.name().to_owned(), path: path.clone(), source };
         let value: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
@@ -138,6 +138,6 @@ mod tests {
         }
         fs::remove_file(folder.state()).expect("removed");
         fs::create_dir(folder.state()).expect("made");
-        assert!(matches!(State::load(&folder), Err(Error::File { act: "read", .. })));
+        assert!(matches!(State::load(&folder), Err(Error::StateUnread { .. })));
     }
 }

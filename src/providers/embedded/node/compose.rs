@@ -174,9 +174,12 @@ async fn keys(folder: &Folder) -> Result<Pki, Error> {
 }
 
 async fn store(folder: &Folder) -> Result<Store, Error> {
-    let dir = folder.store();
-    blocking("open the store", move || Store::open(Options { dir: Some(dir), history: HISTORY }).map_err(unopened))
-        .await
+    let folder = folder.clone();
+    let open = move || {
+        let options = Options { dir: Some(folder.store()), history: HISTORY };
+        Store::open(options).map_err(|error| unopened(folder.name(), error))
+    };
+    blocking("open the store", open).await
 }
 
 async fn blocking<T: Send + 'static>(
@@ -196,7 +199,15 @@ fn refused(error: PlaceError) -> Error {
     Error::Compose { act: "make the place where pods run".to_owned(), source: Box::new(error), hint, class }
 }
 
-fn unopened(error: OpenError) -> Error {
-    let hint = Some(error.hint().to_owned());
-    Error::Compose { act: "open the store".to_owned(), source: Box::new(error), hint, class: Class::Environment }
+fn unopened(cluster: &str, error: OpenError) -> Error {
+    let down = format!("`cargo xtask down --name {cluster}`");
+    let hint = match &error {
+        OpenError::Corrupt { .. } => {
+            format!("put back a copy of the folder, or remove the cluster with all its objects: {down}")
+        }
+        OpenError::Newer { .. } => format!("use the version that wrote it, or remove the cluster with {down}"),
+        OpenError::Io { .. } | OpenError::InUse { .. } => error.hint().to_owned(),
+    };
+    let source = Box::new(error);
+    Error::Compose { act: "open the store".to_owned(), source, hint: Some(hint), class: Class::Environment }
 }
