@@ -7,6 +7,7 @@ use tinderbox::e2e::E2eReport;
 use tinderbox::explain::Explanation;
 use tinderbox::export::ExportReport;
 use tinderbox::kin::PodReport;
+use tinderbox::kubectl::Access;
 use tinderbox::providers::Arrival;
 use tinderbox::report::duration;
 use tinderbox::run::{Outcome, RunReport};
@@ -49,6 +50,17 @@ pub(crate) fn up(report: &UpReport) -> String {
     text
 }
 
+/// A line for `eval`, whatever is in the path.
+pub(crate) fn export_line(access: &Access) -> String {
+    let quoted = access.kubeconfig.display().to_string().replace('\'', r"'\''");
+    format!("export KUBECONFIG='{quoted}'")
+}
+
+/// The path alone, as for `KUBECONFIG=$(cargo xtask kubeconfig)`.
+pub(crate) fn path_of_kubeconfig(access: &Access) -> String {
+    access.kubeconfig.display().to_string()
+}
+
 /// What `up` would do.
 pub(crate) fn plan(plan: &UpPlan) -> String {
     let mut text = format!("cluster {} in {}: {}", plan.cluster, plan.folder.display(), plan.found);
@@ -66,8 +78,8 @@ pub(crate) fn down(reports: &[DownReport]) -> String {
     let lines: Vec<String> = reports
         .iter()
         .map(|report| {
-            let took = crate::ui::seconds(report.down.took);
-            match (report.down.existed, report.down.killed) {
+            let took = duration(report.took_ms);
+            match (report.existed, report.killed) {
                 (false, _) => format!("cluster {}: there is nothing to take away", report.cluster),
                 (true, false) => format!("cluster {} is gone ({took})", report.cluster),
                 (true, true) => {

@@ -26,8 +26,6 @@ pub(crate) enum Exit {
     Environment,
     /// Ended by the user.
     Interrupted,
-    /// The code of a program that was run.
-    Code(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -38,7 +36,6 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Environment => 3,
             Exit::Interrupted => 130,
-            Exit::Code(code) => code,
         })
     }
 }
@@ -168,6 +165,13 @@ impl Ui {
         self.data(&text);
     }
 
+    /// A line of a log that was asked for; for programs an object of its own, since a log has no end.
+    pub(crate) fn log_line(&self, pod: &str, container: &str, text: &str) {
+        self.rest();
+        let object = || serde_json::json!({"pod": pod, "container": container, "text": text}).to_string();
+        line_to(&mut io::stdout().lock(), &if self.json { object() } else { text.to_owned() });
+    }
+
     /// Text on standard output.
     pub(crate) fn data(&self, text: &str) {
         self.rest();
@@ -176,7 +180,7 @@ impl Ui {
         }
     }
 
-    /// Hands a piece of work its listener; see [`Ui::talk`].
+    /// Tells an error with its causes and what to do; how the program ends.
     pub(crate) fn error(&self, error: &Error) -> Exit {
         self.rest();
         let mut text = format!("error: {error}");
@@ -231,15 +235,17 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     code.into()
 }
 
-/// Ends when the user asks for it: Ctrl-C, or a polite signal.
-pub(crate) async fn interrupted() {
+/// Ends when the user asks for it: Ctrl-C, or a polite signal. It listens from the call on, and not only from the first look.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

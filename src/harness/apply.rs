@@ -68,7 +68,7 @@ pub(crate) async fn apply(
 
 async fn apply_one(cluster: &Cluster, object: &Object, namespace: &str) -> Result<(DynamicObject, Applied), Error> {
     let name = object.name();
-    let collection = cluster.collection_of(&object.value, namespace).await?;
+    let collection = cluster.collection_of(&object.value, namespace).await.map_err(|error| error.about(object))?;
     if name.name.is_empty() {
         // A name that the API makes: there is nothing to apply to.
         let made = serde_json::from_value(object.value.clone())
@@ -96,8 +96,8 @@ fn rejection(error: kube::Error, object: &Object) -> Error {
         kube::Error::Api(status) if (400..500).contains(&status.code) => {
             let causes =
                 status.details.iter().flat_map(|details| &details.causes).filter(|cause| !cause.field.is_empty());
-            let first = causes.clone().next().map_or("", |cause| cause.field.as_str());
-            let place = object.place_of(first);
+            let first = causes.clone().next().map(|cause| cause.field.as_str());
+            let place = object.place_of(first.or_else(|| unknown_field(&status.message)).unwrap_or_default());
             let more = causes.filter(|cause| !status.message.contains(&cause.field));
             let more = more.map(|cause| format!("{}: {}", cause.field, cause.message));
             let message = std::iter::once(status.message.clone()).chain(more).collect::<Vec<_>>().join("; ");
@@ -105,6 +105,12 @@ fn rejection(error: kube::Error, object: &Object) -> Error {
         }
         other => Error::api(format!("apply {name}"))(other),
     }
+}
+
+/// The path of the first field that strict decoding does not know: it stands in the message alone.
+fn unknown_field(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("unknown field \"")?;
+    rest.split('"').next()
 }
 
 /// What became of an earlier run of the same name.
@@ -128,7 +134,7 @@ pub(crate) async fn clear_finished(cluster: &Cluster, object: &Object, namespace
     if name.name.is_empty() {
         return Ok(Earlier::Gone);
     }
-    let collection = cluster.collection_of(&object.value, namespace).await?;
+    let collection = cluster.collection_of(&object.value, namespace).await.map_err(|error| error.about(object))?;
     let found = collection.get_opt(&name.name).await.map_err(Error::api(format!("look at {name}")))?;
     let Some(found) = found else {
         return Ok(Earlier::Gone);

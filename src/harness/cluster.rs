@@ -8,12 +8,14 @@ use kube::api::{Api, ApiResource, DynamicObject};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::discovery::{ApiCapabilities, Scope, pinned_kind};
+use kube::error::DiscoveryError;
 use kube::{Client, Config};
 use serde_json::Value;
 use tinderbox_providers::{Found, Provider as _};
 
 use crate::error::Error;
 use crate::project::Project;
+use crate::suggest;
 
 /// A connection to a cluster.
 #[derive(Clone)]
@@ -74,13 +76,35 @@ impl Cluster {
             return Ok(known.clone());
         }
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let (api, capabilities): (_, ApiCapabilities) =
-            pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, kind))
-                .await
-                .map_err(Error::api(format!("find what {kind} of {api_version} is")))?;
+        let asked = pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, kind)).await;
+        let (api, capabilities): (_, ApiCapabilities) = match asked {
+            Ok(found) => found,
+            Err(kube::Error::Discovery(DiscoveryError::MissingKind(_))) => {
+                return Err(self.unknown(api_version, kind).await);
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => return Err(self.unknown(api_version, kind).await),
+            Err(error) => return Err(Error::api(format!("find what {kind} of {api_version} is"))(error)),
+        };
         let found = Resource { api, namespaced: capabilities.scope == Scope::Namespaced };
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
         Ok(found)
+    }
+
+    /// The error about a kind that is not there, with the near one of that version.
+    async fn unknown(&self, api_version: &str, kind: &str) -> Error {
+        let listed = if api_version.contains('/') {
+            self.client.list_api_group_resources(api_version).await
+        } else {
+            self.client.list_core_api_resources(api_version).await
+        };
+        // A version that nobody serves has none.
+        let known: Vec<String> =
+            listed.map(|list| list.resources).unwrap_or_default().into_iter().map(|one| one.kind).collect();
+        let hint = match suggest::nearest(kind, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "look at apiVersion and kind, or apply the CustomResourceDefinition of the kind first".to_owned(),
+        };
+        Error::UnknownKind { place: None, api_version: api_version.to_owned(), kind: kind.to_owned(), hint }
     }
 
     /// The collection that an object belongs to; `namespace` for one that names none.

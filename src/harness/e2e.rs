@@ -79,7 +79,7 @@ pub async fn e2e(
     let left = State::load(place.folder())?.is_some_and(|state| state.settings.started_by == VERB);
     let own = left || !place.folder().exists();
     let work = async {
-        let (up, cluster) = up::up(project, if own { VERB } else { "up" }, talk).await?;
+        let (up, cluster) = up::up(project, if own { VERB } else { "up" }, std::future::pending(), talk).await?;
         let up_ms = millis(Instant::now(), began);
         let own = own || up.arrival == Arrival::New;
         let reports = all(project, &cluster, &scenarios, options.keep, talk).await?;

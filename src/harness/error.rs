@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 pub use tinderbox_providers::Class;
 
+use crate::manifest::Object;
+
 /// Why a use case ended without its result.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -47,6 +49,18 @@ pub enum Error {
         place: String,
         /// The API's own words, with the path of each wrong field.
         message: String,
+    },
+    /// The API does not know a kind.
+    #[error("{}the API knows no kind {kind} in {api_version}", place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default())]
+    UnknownKind {
+        /// Where it is asked for, when that is a file.
+        place: Option<String>,
+        /// Group and version.
+        api_version: String,
+        /// The kind.
+        kind: String,
+        /// What may be meant.
+        hint: String,
     },
     /// A request to the API failed.
     #[error("cannot {act}")]
@@ -105,13 +119,24 @@ impl Error {
         move |source| Self::File { act, path, source }
     }
 
+    /// The same error about this object, with the place in its file where that says more.
+    pub(crate) fn about(self, object: &Object) -> Self {
+        match self {
+            Self::UnknownKind { place: None, api_version, kind, hint } => {
+                Self::UnknownKind { place: Some(object.place_of("kind")), api_version, kind, hint }
+            }
+            other => other,
+        }
+    }
+
     /// What to do next.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Place(error) => error.hint(),
             Self::Usage { hint, .. } | Self::Program { hint, .. } => hint.clone(),
-            Self::NotUp { name } => Some(format!("start it with `xtask up --name {name}`")),
+            Self::UnknownKind { hint, .. } => Some(hint.clone()),
+            Self::NotUp { name } => Some(format!("start it with `cargo xtask up --name {name}`")),
             _ => None,
         }
     }
@@ -125,6 +150,7 @@ impl Error {
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Usage,
             Self::File { .. } | Self::Program { .. } => Class::Environment,
             Self::Rejected { .. }
+            | Self::UnknownKind { .. }
             | Self::Api { .. }
             | Self::Wait(_)
             | Self::NotUp { .. }

@@ -2,6 +2,7 @@
 //! what is concerned. It collects and does not guess.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -57,15 +58,16 @@ pub fn explain(summary: String, world: &World, concerned: &[String], texts: Opti
 /// Events of the objects with these UIDs, oldest first, as text.
 #[must_use]
 pub fn events(world: &World, uids: &BTreeSet<&str>) -> Vec<String> {
-    let mut found: Vec<(String, String)> = world
+    // Events tell whole seconds: within one, the order in which they were seen counts.
+    let mut found: Vec<(String, Instant, String)> = world
         .of_kind("Event")
-        .map(|(_, record)| record.object())
-        .filter(|event| event["involvedObject"]["uid"].as_str().is_some_and(|uid| uids.contains(uid)))
-        .map(|event| (event_time(event), event_text(event)))
+        .map(|(_, record)| (record.versions[0].at, record.object()))
+        .filter(|(_, event)| event["involvedObject"]["uid"].as_str().is_some_and(|uid| uids.contains(uid)))
+        .map(|(seen, event)| (event_time(event), seen, event_text(event)))
         .collect();
     found.sort();
     let skip = found.len().saturating_sub(EVENTS);
-    found.into_iter().skip(skip).map(|(_, text)| text).collect()
+    found.into_iter().skip(skip).map(|(_, _, text)| text).collect()
 }
 
 fn event_time(event: &Value) -> String {
@@ -104,6 +106,7 @@ fn is_bad(record: &Record) -> bool {
 pub fn conditions(record: &Record) -> Vec<String> {
     let status = &record.object()["status"];
     let name = &record.name;
+    let over = matches!(status["phase"].as_str(), Some("Succeeded" | "Failed"));
     let mut found = Vec::new();
     for condition in status["conditions"].as_array().into_iter().flatten() {
         let kind = condition["type"].as_str().unwrap_or_default();
@@ -113,9 +116,12 @@ pub fn conditions(record: &Record) -> Vec<String> {
             || kind.contains("Pressure")
             || kind.contains("Unavailable")
             || kind == "DisruptionTarget";
-        // A finished pod is rightly not ready.
-        let finished = condition["reason"] == "PodCompleted";
-        if (state == "True") == bad_when_true && !finished && kind != "Suspended" {
+        // A finished pod is rightly not ready, and what it failed with is its containers' to say.
+        let finished = matches!(condition["reason"].as_str(), Some("PodCompleted" | "PodFailed"))
+            || (over && kind == "PodReadyToStartContainers");
+        // It repeats Ready.
+        let again = kind == "ContainersReady";
+        if (state == "True") == bad_when_true && !finished && !again && kind != "Suspended" {
             let rest: Vec<&str> = ["reason", "message"]
                 .iter()
                 .filter_map(|field| condition[*field].as_str())
@@ -182,7 +188,6 @@ mod tests {
     use crate::observe::Version;
     use serde_json::json;
     use std::sync::Arc;
-    use std::time::Instant;
 
     fn record(kind: &str, name: &str, object: Value) -> Record {
         Record {

@@ -2,7 +2,7 @@
 //! node's log and the pods' logs. Keys and tokens never go in.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -11,6 +11,7 @@ use kube::api::{DynamicObject, ListParams, ObjectList};
 use kube::discovery::{Discovery, Scope, verbs};
 use serde::Serialize;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::cluster::{Cluster, Resource};
 use crate::doctor::doctor;
@@ -30,7 +31,7 @@ pub struct ExportReport {
 }
 
 struct Archive {
-    tar: tar::Builder<GzEncoder<File>>,
+    tar: tar::Builder<GzEncoder<NamedTempFile>>,
     top: String,
     entries: Vec<String>,
 }
@@ -74,7 +75,10 @@ impl Archive {
 /// When the archive cannot be written.
 pub async fn export(project: &Project, file: &Path) -> Result<ExportReport, Error> {
     let mut missing = Vec::new();
-    let created = File::create(file).map_err(Error::file("write", file))?;
+    // Under another name until it is whole: given up, it goes again.
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(dir).map_err(Error::file("open the folder", dir))?;
+    let created = NamedTempFile::new_in(dir).map_err(Error::file("write", file))?;
     let mut archive = Archive {
         tar: tar::Builder::new(GzEncoder::new(created, Compression::default())),
         top: format!("tinderbox-{}", project.cluster),
@@ -107,7 +111,8 @@ pub async fn export(project: &Project, file: &Path) -> Result<ExportReport, Erro
         missing.push(format!("pods: {error}"));
     }
     let encoder = archive.tar.into_inner().map_err(failed)?;
-    encoder.finish().and_then(|mut written| written.flush()).map_err(failed)?;
+    let written = encoder.finish().map_err(failed)?;
+    written.persist(file).map_err(|error| failed(error.error))?;
     Ok(ExportReport { file: file.to_owned(), entries: archive.entries, missing })
 }
 

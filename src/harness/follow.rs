@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::event::{Event, Role, Talk};
 use crate::kin::{Kin, role};
-use crate::observe::View;
+use crate::observe::{Record, View, World};
 
 /// Most bytes that are kept of one container; what came first goes first.
 const KEPT: usize = 16 << 20;
@@ -111,27 +111,36 @@ fn fresh(view: &View, kin: &Mutex<Kin>, known: &BTreeSet<RunKey>) -> Vec<(RunKey
         let mut found = Vec::new();
         for uid in kin.pods(world) {
             let record = &world.records[&uid];
-            let status = &record.object()["status"];
-            let statuses = ["initContainerStatuses", "containerStatuses"];
-            for status in statuses.iter().filter_map(|field| status[*field].as_array()).flatten() {
-                let begun = ["running", "terminated"]
-                    .iter()
-                    .any(|state| status["state"].get(state).is_some_and(Value::is_object));
-                let container = status["name"].as_str().unwrap_or_default().to_owned();
-                let key = (uid.clone(), container.clone(), status["restartCount"].as_i64().unwrap_or(0));
-                if begun && !known.contains(&key) {
-                    let text = Text {
-                        pod: record.name.name.clone(),
-                        role: Some(role(record.object())),
-                        container,
-                        ..Text::default()
-                    };
-                    found.push((key, record.name.namespace.clone(), text));
-                }
+            for key in runs(&uid, record, &["running", "terminated"]).into_iter().filter(|key| !known.contains(key)) {
+                let text = Text {
+                    pod: record.name.name.clone(),
+                    role: Some(role(record.object())),
+                    container: key.1.clone(),
+                    ..Text::default()
+                };
+                found.push((key, record.name.namespace.clone(), text));
             }
         }
         found
     })
+}
+
+/// The runs of these pods' containers that are over.
+pub(crate) fn over(world: &World, pods: &[String]) -> Vec<RunKey> {
+    pods.iter().flat_map(|uid| runs(uid, &world.records[uid], &["terminated"])).collect()
+}
+
+/// The present runs of a pod's containers that are in one of these states.
+fn runs(uid: &str, pod: &Record, states: &[&str]) -> Vec<RunKey> {
+    let status = &pod.object()["status"];
+    let statuses = ["initContainerStatuses", "containerStatuses"].map(|field| status[field].as_array());
+    let is_meant =
+        |status: &&Value| states.iter().any(|state| status["state"].get(state).is_some_and(Value::is_object));
+    let key = |status: &Value| {
+        let container = status["name"].as_str().unwrap_or_default().to_owned();
+        (uid.to_owned(), container, status["restartCount"].as_i64().unwrap_or(0))
+    };
+    statuses.into_iter().flatten().flatten().filter(is_meant).map(key).collect()
 }
 
 async fn stream(

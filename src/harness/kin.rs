@@ -32,12 +32,12 @@ impl Kin {
         Self { uids: BTreeSet::new(), apps: objects.iter().filter_map(|object| label(&object.value)).collect() }
     }
 
-    /// The pods that belong to it: owned by it, directly or not, or of the same app and new.
+    /// The pods that belong to it: applied themselves, owned by what was, directly or not, or of the same app and new.
     #[must_use]
     pub fn pods(&self, world: &World) -> Vec<String> {
         let mut found: Vec<(Instant, String)> = world
             .of_kind("Pod")
-            .filter(|(_, record)| self.has(world, record))
+            .filter(|(uid, record)| self.uids.contains(*uid) || self.has(world, record))
             .map(|(uid, record)| (record.versions[0].at, uid.clone()))
             .collect();
         found.sort();

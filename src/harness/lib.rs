@@ -4,9 +4,9 @@
 //! # async fn example() -> Result<(), tinderbox::Error> {
 //! let project = tinderbox::Project::open(&tinderbox::Place { cluster: "local".into(), ..Default::default() })?;
 //! let talk = tinderbox::Talk::silent();
-//! let (_, cluster) = tinderbox::up::up(&project, "up", &talk).await?;
+//! let (_, cluster) = tinderbox::up::up(&project, "up", std::future::pending(), &talk).await?;
 //! let app = project.target("flights-report")?;
-//! let report = tinderbox::run::run(&project, &cluster, "flights-report", &app, std::time::Duration::from_secs(300), &talk).await?;
+//! let report = tinderbox::run::run(&project, &cluster, "flights-report", &app, std::time::Duration::from_secs(300), std::future::pending(), &talk).await?;
 //! assert_eq!(report.outcome, tinderbox::run::Outcome::Succeeded);
 //! # Ok(()) }
 //! ```
@@ -37,6 +37,7 @@ pub mod scenario;
 mod session;
 pub mod status;
 pub mod suggest;
+mod tell;
 pub mod up;
 
 pub use error::{Class, Error};

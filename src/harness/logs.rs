@@ -1,12 +1,16 @@
 //! `logs`: what a part of a cluster says: the node process, a pod, or all pods of a job or an app.
 
-use std::fs;
+use std::io;
+use std::time::Duration;
 
 use futures::stream::SelectAll;
 use futures::{AsyncBufReadExt, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, LogParams};
+use tinderbox_providers::{Found, Provider as _};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -16,6 +20,9 @@ use crate::suggest;
 
 /// The name of the node process's own log.
 pub const NODE: &str = "node";
+
+/// How often the node's own log is looked at while it is followed.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Labels whose value names what a pod belongs to.
 const LABELS: [&str; 4] = ["app.kubernetes.io/name", "batch.kubernetes.io/job-name", "spark-app-name", "app"];
@@ -39,7 +46,7 @@ pub struct Options {
 /// When there is nothing of that name; with the near one, if there is one.
 pub async fn logs(project: &Project, options: &Options, talk: &Talk) -> Result<(), Error> {
     if options.what == NODE {
-        return node(project, options, talk);
+        return node(project, options, talk).await;
     }
     let cluster = Cluster::running(project).await?;
     let pods: Api<Pod> = match &options.namespace {
@@ -125,29 +132,35 @@ fn containers(pod: &Pod) -> Vec<String> {
         .collect()
 }
 
-fn node(project: &Project, options: &Options, talk: &Talk) -> Result<(), Error> {
+/// The node's own log, which is there as long as the cluster is.
+async fn node(project: &Project, options: &Options, talk: &Talk) -> Result<(), Error> {
     let place = project.embedded("logs")?;
     let path = place.folder().log();
-    if !path.exists() {
-        return Err(Error::NotUp { name: project.cluster.clone() });
+    let mut file = match File::open(&path).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::NotUp { name: project.cluster.clone() });
+        }
+        Err(error) => return Err(Error::file("read", path)(error)),
+    };
+    let mut text = Vec::new();
+    let mut tail = options.tail.and_then(|count| usize::try_from(count).ok());
+    loop {
+        // Asked before the log is read, so that the node's last words are not missed.
+        let last = !options.follow || !matches!(place.find(), Ok(Found::Running(_) | Found::Starting));
+        file.read_to_end(&mut text).await.map_err(Error::file("read", &path))?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let lines: Vec<u8> = text.drain(..if last { text.len() } else { whole }).collect();
+        let lines = String::from_utf8_lossy(&lines);
+        let lines: Vec<&str> = lines.lines().collect();
+        let skipped = tail.take().map_or(0, |tail| lines.len().saturating_sub(tail));
+        for line in &lines[skipped..] {
+            let (pod, text) = (NODE.to_owned(), (*line).to_owned());
+            talk.tell(Event::Line { pod, container: String::new(), role: Role::Plain, text });
+        }
+        if last {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    let text = fs::read(&path).map_err(Error::file("read", &path))?;
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    let wanted = options.tail.and_then(|count| usize::try_from(count).ok()).unwrap_or(lines.len());
-    for line in &lines[lines.len().saturating_sub(wanted)..] {
-        talk.tell(Event::Line {
-            pod: NODE.to_owned(),
-            container: String::new(),
-            role: Role::Plain,
-            text: (*line).to_owned(),
-        });
-    }
-    if options.follow {
-        return Err(Error::Usage {
-            message: "the node's own log cannot be followed".to_owned(),
-            hint: Some(format!("tail -f {}", path.display())),
-        });
-    }
-    Ok(())
 }

@@ -114,6 +114,7 @@ fn version(mut object: DynamicObject) -> Version {
 /// Watches some kinds until it is dropped.
 pub(crate) struct Observer {
     world: Arc<Mutex<World>>,
+    change: Arc<watch::Sender<u64>>,
     changed: watch::Receiver<u64>,
     _tasks: JoinSet<()>,
 }
@@ -195,12 +196,17 @@ impl Observer {
                 None => return Err(Error::Internal("a watch ended".to_owned())),
             }
         }
-        Ok(Self { world, changed, _tasks: tasks })
+        Ok(Self { world, change, changed, _tasks: tasks })
     }
 
     /// Looks at what has been seen.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&World) -> R) -> R {
         look(&lock(&self.world))
+    }
+
+    /// Has everybody look again: what is to be made of it has changed, though nothing was seen.
+    pub(crate) fn look_again(&self) {
+        self.change.send_modify(|count| *count += 1);
     }
 
     /// A second view on the same observation.

@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::apply::finished;
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::event::Talk;
+use crate::event::{Event, Talk};
 use crate::explain::Explanation;
 use crate::images;
 use crate::kin::{self, PodReport, millis};
 use crate::manifest;
-use crate::observe::Record;
+use crate::observe::{Record, World};
 use crate::project::Project;
 use crate::session::{Session, Submitted};
 
@@ -47,45 +47,45 @@ pub struct RunReport {
     pub explanation: Option<Explanation>,
 }
 
-/// Submits what lies at `path` and follows it to its end, at most for `budget`.
+/// Submits what lies at `path` and follows it to its end, at most for `budget` and until `stop` ends; stopped, the job goes on
+/// without us.
 ///
 /// # Errors
-/// When it cannot be read, or the API rejects it. A job that fails is a result and not an error.
+/// When it cannot be read, the API rejects it, or it is stopped. A job that fails is a result and not an error.
 pub async fn run(
     project: &Project,
     cluster: &Cluster,
     app: &str,
     path: &Path,
     budget: Duration,
+    stop: impl Future<Output = ()>,
     talk: &Talk,
 ) -> Result<RunReport, Error> {
+    let mut stop = std::pin::pin!(stop);
     let objects = manifest::load(path)?;
-    images::fetch(project, &objects, talk).await;
-    let session = Session::submit(cluster, objects, &[], talk).await?;
-    let work = session.work();
+    let submitted = async {
+        images::fetch(project, &objects, talk).await;
+        Session::submit(cluster, objects, &[], talk).await
+    };
+    let session = tokio::select! {
+        session = submitted => session?,
+        () = &mut stop => return Err(Error::Interrupted),
+    };
     let deadline = session.began + budget;
-    let verdict = session
-        .observer
-        .until(deadline, |world| {
-            if let Some(why) = session.hopeless(world) {
-                return Some(Err(why));
-            }
-            let mut all = true;
-            for (name, uid) in &work {
-                let status = world.records.get(uid).and_then(|record| finished(&record.object()["status"]));
-                match status {
-                    Some(true) => {}
-                    Some(false) => return Some(Err(format!("{name} failed"))),
-                    None => all = false,
-                }
-            }
-            if all { drivers_verdict(&kin::drivers(world, &session.pod_uids(world))) } else { None }
-        })
-        .await
-        .unwrap_or_else(|| Err(format!("{app} did not end within {} s", budget.as_secs())));
-    session.last_words().await;
+    let ended = async {
+        let verdict = session.observer.until(deadline, |world| judge(&session, world)).await;
+        session.last_words().await;
+        verdict.unwrap_or_else(|| Err(format!("{app} did not end within {} s", budget.as_secs())))
+    };
+    let verdict = tokio::select! {
+        verdict = ended => verdict,
+        () = &mut stop => {
+            talk.tell(Event::Note(format!("{app} goes on: `cargo xtask run {app}` follows it again")));
+            return Err(Error::Interrupted);
+        }
+    };
     let outcome = match &verdict {
-        Ok(()) if work.is_empty() => Outcome::Applied,
+        Ok(()) if session.work().is_empty() => Outcome::Applied,
         Ok(()) => Outcome::Succeeded,
         Err(_) => Outcome::Failed,
     };
@@ -97,6 +97,22 @@ pub async fn run(
         pods: session.pods(),
         explanation: verdict.err().map(|why| session.explain(why)),
     })
+}
+
+/// Whether all the work is done, or why it cannot be.
+fn judge(session: &Session, world: &World) -> Option<Result<(), String>> {
+    if let Some(why) = session.hopeless(world) {
+        return Some(Err(why));
+    }
+    let mut all = true;
+    for (name, uid) in session.work() {
+        match world.records.get(&uid).and_then(|record| finished(&record.object()["status"])) {
+            Some(true) => {}
+            Some(false) => return Some(Err(format!("{name} failed"))),
+            None => all = false,
+        }
+    }
+    if all { drivers_verdict(&kin::drivers(world, &session.pod_uids(world))) } else { None }
 }
 
 /// What the drivers came to, once the submitted objects are done: `None` while one of them still works.

@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use serde::Serialize;
-use tokio::task::JoinHandle;
 
 use crate::apply::{self, Earlier};
 use crate::cluster::{Cluster, Resource};
 use crate::error::Error;
 use crate::event::{Event, ObjectName, Talk};
 use crate::explain::{self, Explanation};
-use crate::follow::Follower;
-use crate::kin::{Entered, Kin, PodReport, phases, pod_report, role};
+use crate::follow::{self, Follower};
+use crate::kin::{Entered, Kin, PodReport, phases, pod_report};
 use crate::manifest::Object;
-use crate::observe::{Observer, View, World};
+use crate::observe::{Observer, World};
+use crate::tell::Teller;
 
 /// Kinds that are always watched.
 const WATCHED: [(&str, &str); 4] =
@@ -54,13 +54,7 @@ pub(crate) struct Session {
     objects: Vec<Object>,
     submitted: Vec<(ObjectName, String)>,
     kin: Arc<Mutex<Kin>>,
-    teller: JoinHandle<()>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.teller.abort();
-    }
+    teller: Teller,
 }
 
 impl Session {
@@ -83,7 +77,7 @@ impl Session {
         let observer = Observer::start(cluster, watched(cluster, &objects, more).await?).await?;
         let kin = Arc::new(Mutex::new(Kin::new(&objects)));
         let follower = Follower::start(cluster.client.clone(), observer.view(), Arc::clone(&kin), talk.clone());
-        let teller = tokio::spawn(tell(observer.view(), Arc::clone(&kin), talk.clone(), began));
+        let teller = Teller::start(observer.view(), Arc::clone(&kin), talk.clone(), began);
         let mut session =
             Self { cluster: cluster.clone(), began, observer, follower, objects, submitted: Vec::new(), kin, teller };
         for (object, earlier) in session.objects.clone().into_iter().zip(earlier) {
@@ -106,6 +100,8 @@ impl Session {
                 let uid = applied.uid().unwrap_or_default();
                 session.submitted.push((name, uid.clone()));
                 session.kin.lock().unwrap_or_else(PoisonError::into_inner).uids.insert(uid);
+                // All that will ever be seen of it may have been seen already.
+                session.observer.look_again();
             }
         }
         Ok(session)
@@ -174,11 +170,15 @@ impl Session {
         })
     }
 
-    /// Waits for the rest of the logs of containers that have ended.
+    /// Waits for the rest of the logs of containers that have ended, and tells what has not been told yet.
     pub(crate) async fn last_words(&self) {
-        let all = self.follower.until(|texts| texts.values().all(|text| text.ended).then_some(()));
+        let over = self.observer.look(|world| follow::over(world, &self.pod_uids(world)));
+        let all = self
+            .follower
+            .until(|texts| over.iter().all(|run| texts.get(run).is_some_and(|text| text.ended)).then_some(()));
         // What has not come by then does not come.
         let _ = tokio::time::timeout(LAST_WORDS, all).await;
+        self.teller.catch_up();
     }
 
     /// Explains a failure by what the submitted objects and their pods say.
@@ -251,51 +251,4 @@ async fn watched(
         }
     }
     Ok(watched)
-}
-
-/// Tells phases and warnings as they come.
-async fn tell(mut view: View, kin: Arc<Mutex<Kin>>, talk: Talk, began: Instant) {
-    let mut told: BTreeSet<String> = BTreeSet::new();
-    loop {
-        let kin = kin.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let events = view.look(|world| {
-            let pods = kin.pods(world);
-            let jobs = world.of_kind("Job").map(|(uid, _)| uid).filter(|uid| kin.uids.contains(*uid));
-            let concerned: Vec<&String> = pods.iter().chain(jobs).collect();
-            let mut fresh = Vec::new();
-            for uid in &concerned {
-                let record = &world.records[*uid];
-                for (index, entered) in phases(record, began).into_iter().enumerate() {
-                    if told.insert(format!("{uid} {index}")) {
-                        fresh.push((
-                            entered.at_ms,
-                            Event::Phase {
-                                object: record.name.clone(),
-                                role: role(record.object()),
-                                phase: entered.phase,
-                                at: Duration::from_millis(entered.at_ms),
-                            },
-                        ));
-                    }
-                }
-            }
-            for (uid, record) in world.of_kind("Event").filter(|(_, record)| !record.before) {
-                let event = record.object();
-                let about = event["involvedObject"]["uid"].as_str().unwrap_or_default();
-                if event["type"] == "Warning" && concerned.iter().any(|uid| *uid == about) && told.insert(uid.clone()) {
-                    let at = crate::kin::millis(record.versions[0].at, began);
-                    let text = explain::event_text(event);
-                    fresh.push((at, Event::Warning(text.trim_start_matches("Warning ").to_owned())));
-                }
-            }
-            fresh.sort_by_key(|(at, _)| *at);
-            fresh
-        });
-        for (_, event) in events {
-            talk.tell(event);
-        }
-        if !view.change().await {
-            return;
-        }
-    }
 }

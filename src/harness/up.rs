@@ -92,23 +92,37 @@ fn platform(project: &Project) -> Result<Vec<Object>, Error> {
     Ok(objects)
 }
 
-/// Brings the cluster up and applies its platform; `verb` is remembered as what made it.
+/// Brings the cluster up and applies its platform, until `stop` ends; `verb` is remembered as what made it.
 ///
 /// # Errors
-/// When it cannot be brought up. What was new is taken away again.
-pub async fn up(project: &Project, verb: &str, talk: &Talk) -> Result<(UpReport, Cluster), Error> {
+/// When it cannot be brought up, or is stopped. What was new is taken away again.
+pub async fn up(
+    project: &Project,
+    verb: &str,
+    stop: impl Future<Output = ()>,
+    talk: &Talk,
+) -> Result<(UpReport, Cluster), Error> {
+    let mut stop = std::pin::pin!(stop);
     let began = Instant::now();
     // Broken files are found before anything is started.
     let objects = platform(project)?;
     let place = project.embedded(verb)?;
     talk.tell(Event::Step(format!("starting cluster {}", project.cluster)));
-    let up = place.up(&talk.for_provider()).await?;
+    let said = talk.for_provider();
+    let up = tokio::select! {
+        up = place.up(&said) => up?,
+        () = &mut stop => return Err(Error::Interrupted),
+    };
     let applied = async {
         let cluster = Cluster::connect(&project.cluster, &up.endpoint.kubeconfig).await?;
         apply::apply(&cluster, &objects, "default", talk).await?;
         Ok(cluster)
     };
-    let cluster = match applied.await {
+    let applied = tokio::select! {
+        applied = applied => applied,
+        () = &mut stop => Err(Error::Interrupted),
+    };
+    let cluster = match applied {
         Ok(cluster) => cluster,
         Err(error) => {
             if up.arrival == Arrival::New {
@@ -138,9 +152,21 @@ pub async fn up(project: &Project, verb: &str, talk: &Talk) -> Result<(UpReport,
 pub struct DownReport {
     /// Its name.
     pub cluster: String,
-    /// What was taken away.
-    #[serde(flatten)]
-    pub down: Down,
+    /// There was something of it.
+    pub existed: bool,
+    /// A process ran, and was ended.
+    pub stopped: bool,
+    /// It did not end when asked, and was killed.
+    pub killed: bool,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl DownReport {
+    fn new(cluster: String, down: &Down) -> Self {
+        let Down { existed, stopped, killed, took } = *down;
+        Self { cluster, existed, stopped, killed, took_ms: whole_millis(took) }
+    }
 }
 
 /// Takes the cluster away, or every cluster of this project.
@@ -149,14 +175,17 @@ pub struct DownReport {
 /// When something stays.
 pub async fn down(project: &Project, all: bool) -> Result<Vec<DownReport>, Error> {
     let names = if all { Embedded::names(project.home())? } else { vec![project.cluster.clone()] };
-    let mut reports = Vec::new();
+    let (mut reports, mut failure) = (Vec::new(), None);
     for name in names {
         let mut project = project.clone();
         project.cluster.clone_from(&name);
-        let down = project.embedded("down")?.down().await?;
-        reports.push(DownReport { cluster: name, down });
+        match project.embedded("down")?.down().await {
+            Ok(down) => reports.push(DownReport::new(name, &down)),
+            // One that stays does not keep the others.
+            Err(error) => failure = failure.or(Some(error)),
+        }
     }
-    Ok(reports)
+    failure.map_or(Ok(reports), |error| Err(error.into()))
 }
 
 pub(crate) fn whole_millis(time: Duration) -> u64 {

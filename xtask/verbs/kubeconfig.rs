@@ -4,19 +4,16 @@ use tinderbox::{Error, kubectl};
 
 use super::Context;
 use crate::cli;
+use crate::show;
 use crate::ui::Exit;
 
 pub(super) fn run(context: &Context, arguments: &cli::Kubeconfig) -> Result<Exit, Error> {
     if arguments.raw {
-        context.ui.data(&kubectl::kubeconfig_text(&context.project)?);
+        let config = kubectl::kubeconfig(&context.project)?;
+        context.ui.result(&config.value, |_| config.text.clone());
         return Ok(Exit::Done);
     }
-    let path = kubectl::kubeconfig(&context.project)?.display().to_string();
-    if arguments.export {
-        let quoted = path.replace('\'', r"'\''");
-        context.ui.data(&format!("export KUBECONFIG='{quoted}'"));
-    } else {
-        context.ui.data(&path);
-    }
+    let access = kubectl::access(&context.project)?;
+    context.ui.result(&access, if arguments.export { show::export_line } else { show::path_of_kubeconfig });
     Ok(Exit::Done)
 }

@@ -1,4 +1,6 @@
-//! `kubectl`.
+//! `kubectl`: this process becomes it, so that terminal, signals and exit code are its own.
+
+use std::os::unix::process::CommandExt as _;
 
 use tinderbox::{Error, kubectl};
 
@@ -6,8 +8,8 @@ use super::Context;
 use crate::cli;
 use crate::ui::Exit;
 
-pub(super) async fn run(context: &Context, arguments: &cli::Kubectl) -> Result<Exit, Error> {
+pub(super) fn run(context: &Context, arguments: &cli::Kubectl) -> Result<Exit, Error> {
     context.ui.rest();
-    let code = kubectl::kubectl(&context.project, &arguments.arguments).await?;
-    Ok(Exit::Code(u8::try_from(code).unwrap_or(1)))
+    let mut command = kubectl::kubectl(&context.project, &arguments.arguments)?;
+    Err(kubectl::unusable(command.exec()))
 }

@@ -18,7 +18,7 @@ pub(super) async fn run(context: &Context, arguments: &cli::Logs) -> Result<Exit
     let ui = context.ui.clone();
     // Whatever was asked for is data: no part of it is held back.
     let talk = Talk::new(move |event| match event {
-        Event::Line { text, .. } => ui.data(&text),
+        Event::Line { pod, container, text, .. } => ui.log_line(&pod, &container, &text),
         Event::Note(text) => ui.say(&format!("note: {text}")),
         _ => {}
     });

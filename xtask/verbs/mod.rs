@@ -14,11 +14,15 @@ mod status;
 mod up;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tinderbox::{Error, Place, Project};
 
 use crate::cli::{Cli, Common, Verb};
 use crate::ui::{Exit, Ui, interrupted};
+
+/// How long a thread may take to clear up when a verb was ended.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// What a verb works with.
 pub(crate) struct Context {
@@ -43,32 +47,15 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         }
     };
     let exit = runtime.block_on(async {
+        let stop = interrupted();
         let context = match context(&cli.common, ui.clone()) {
             Ok(context) => context,
             Err(error) => return ui.error(&error),
         };
-        // These end what they began by themselves.
-        let done = match &verb {
-            Verb::E2e(arguments) => Some(e2e::run(&context, arguments).await),
-            Verb::Bench(arguments) => Some(bench::run(&context, arguments).await),
-            _ => None,
-        };
-        if let Some(done) = done {
-            return done.unwrap_or_else(|error| ui.error(&error));
-        }
-        tokio::select! {
-            done = dispatch(&context, &verb) => done.unwrap_or_else(|error| ui.error(&error)),
-            // What was under way is dropped, and takes with it what it started.
-            () = interrupted() => {
-                if let Verb::Run(arguments) = &verb {
-                    ui.say(&format!("{0} goes on: `xtask run {0}` follows it again", arguments.target));
-                }
-                ui.error(&Error::Interrupted)
-            }
-        }
+        dispatch(&context, &verb, stop).await.unwrap_or_else(|error| ui.error(&error))
     });
-    // A thread that waits for nobody must not hold the end up.
-    runtime.shutdown_background();
+    // A thread that waits for nobody must not hold the end up, and one that is about to clear up gets to do it.
+    runtime.shutdown_timeout(FAREWELL);
     exit.into()
 }
 
@@ -81,17 +68,30 @@ fn context(common: &Common, ui: Ui) -> Result<Context, Error> {
     Ok(Context { ui, project })
 }
 
-async fn dispatch(context: &Context, verb: &Verb) -> Result<Exit, Error> {
+async fn dispatch(context: &Context, verb: &Verb, stop: impl Future<Output = ()>) -> Result<Exit, Error> {
     match verb {
-        Verb::Up(arguments) => up::run(context, arguments).await,
-        Verb::Run(arguments) => run::run(context, arguments).await,
+        // These end by themselves what they began.
+        Verb::Up(arguments) => up::run(context, arguments, stop).await,
+        Verb::E2e(arguments) => e2e::run(context, arguments, stop).await,
+        Verb::Bench(arguments) => bench::run(context, arguments, stop).await,
+        Verb::Run(arguments) => run::run(context, arguments, stop).await,
+        // What the others have under way is dropped, and takes with it what it started.
+        verb => tokio::select! {
+            done = simple(context, verb) => done,
+            () = stop => Err(Error::Interrupted),
+        },
+    }
+}
+
+async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
+    match verb {
         Verb::Status => status::run(context).await,
         Verb::Logs(arguments) => logs::run(context, arguments).await,
         Verb::Kubeconfig(arguments) => kubeconfig::run(context, arguments),
-        Verb::Kubectl(arguments) => kubectl::run(context, arguments).await,
+        Verb::Kubectl(arguments) => kubectl::run(context, arguments),
         Verb::Doctor => doctor::run(context).await,
         Verb::Export(arguments) => export::run(context, arguments).await,
         Verb::Down(arguments) => down::run(context, arguments).await,
-        Verb::E2e(_) | Verb::Bench(_) | Verb::Node(_) => Ok(Exit::Usage),
+        Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) | Verb::Node(_) => Ok(Exit::Usage),
     }
 }

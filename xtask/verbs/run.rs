@@ -9,7 +9,11 @@ use crate::cli;
 use crate::show;
 use crate::ui::Exit;
 
-pub(super) async fn run(context: &Context, arguments: &cli::Run) -> Result<Exit, Error> {
+pub(super) async fn run(
+    context: &Context,
+    arguments: &cli::Run,
+    stop: impl Future<Output = ()>,
+) -> Result<Exit, Error> {
     let path = context.project.target(&arguments.target)?;
     let cluster = Cluster::running(&context.project).await?;
     let report = run::run(
@@ -18,6 +22,7 @@ pub(super) async fn run(context: &Context, arguments: &cli::Run) -> Result<Exit,
         &arguments.target,
         &path,
         arguments.timeout,
+        stop,
         &context.ui.with_logs().talk(),
     )
     .await?;

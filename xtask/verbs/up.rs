@@ -7,12 +7,12 @@ use crate::cli;
 use crate::show;
 use crate::ui::Exit;
 
-pub(super) async fn run(context: &Context, arguments: &cli::Up) -> Result<Exit, Error> {
+pub(super) async fn run(context: &Context, arguments: &cli::Up, stop: impl Future<Output = ()>) -> Result<Exit, Error> {
     if arguments.dry_run {
         context.ui.result(&up::plan(&context.project)?, show::plan);
         return Ok(Exit::Done);
     }
-    let (report, _) = up::up(&context.project, "up", &context.ui.talk()).await?;
+    let (report, _) = up::up(&context.project, "up", stop, &context.ui.talk()).await?;
     context.ui.result(&report, show::up);
     Ok(Exit::Done)
 }

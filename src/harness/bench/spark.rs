@@ -103,9 +103,9 @@ async fn on_cluster(project: &Project) -> Result<(Duration, Duration), Error> {
             }
         }
     });
-    let (_, cluster) = up::up(project, "bench", &listener).await?;
+    let (_, cluster) = up::up(project, "bench", std::future::pending(), &listener).await?;
     let path = project.target(APP)?;
-    let report = run::run(project, &cluster, APP, &path, PATIENCE, &listener).await?;
+    let report = run::run(project, &cluster, APP, &path, PATIENCE, std::future::pending(), &listener).await?;
     let said = *found.lock().unwrap_or_else(PoisonError::into_inner);
     let driver = report.pods.iter().find(|pod| pod.role == Role::Driver);
     let ran = driver.and_then(|pod| pod.containers.iter().find_map(|container| container.ran_ms));

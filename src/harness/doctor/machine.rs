@@ -1,10 +1,12 @@
 //! What the kernel and the file systems must give.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tinderbox_providers::embedded::holder;
-use tinderbox_providers::embedded::machine::{Ids, free_space, kernel_number, open_files, try_place};
+use tinderbox_providers::embedded::machine::{
+    Ids, cache_dir, free_space, kernel_number, open_files, try_place, try_write,
+};
 use tinderbox_providers::{Found, Provider as _};
 
 use super::{Finding, Need};
@@ -42,8 +44,8 @@ pub(super) async fn place() -> Finding {
 /// Disk space, open files and file watchers.
 pub(super) fn limits(project: &Project) -> Vec<Finding> {
     let mut findings = vec![
-        space("disk space for the cluster", project.home(), STATE_SPACE),
-        space("disk space for downloads", &cache(), CACHE_SPACE),
+        space("disk space for the cluster", "TINDERBOX_HOME", project.home(), STATE_SPACE),
+        space("disk space for downloads", "XDG_CACHE_HOME", &cache_dir(), CACHE_SPACE),
     ];
     let files = open_files().unwrap_or_default();
     findings.push(if files >= OPEN_FILES {
@@ -72,8 +74,8 @@ pub(super) fn limits(project: &Project) -> Vec<Finding> {
     findings
 }
 
-fn space(what: &'static str, path: &Path, wanted: u64) -> Finding {
-    match free_space(path) {
+fn space(what: &'static str, variable: &str, path: &Path, wanted: u64) -> Finding {
+    match try_write(path).and_then(|()| free_space(path)) {
         Ok(free) if free >= wanted => {
             Finding::good(what, Need::Required, format!("{} free in {}", size(free), path.display()))
         }
@@ -81,21 +83,19 @@ fn space(what: &'static str, path: &Path, wanted: u64) -> Finding {
             what,
             Need::Required,
             format!("{} free in {}, and {} may be needed", size(free), path.display(), size(wanted)),
-            Some("free some space, or set TINDERBOX_HOME and XDG_CACHE_HOME to folders on another disk".to_owned()),
+            Some(format!("free some space, or set {variable} to a folder on another disk")),
         ),
-        Err(error) => Finding::lack(what, Need::Required, format!("{}: {error}", path.display()), None),
+        Err(error) => Finding::lack(
+            what,
+            Need::Required,
+            format!("cannot write in {}: {error}", path.display()),
+            Some(format!("sudo chown -R $(id -un) {0}, or set {variable} to a folder of your own", path.display())),
+        ),
     }
 }
 
 fn size(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
-}
-
-/// The folder of downloads.
-fn cache() -> PathBuf {
-    let user = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let usual = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from).join(".cache");
-    user.unwrap_or_else(usual).join("tinderbox")
 }
 
 /// The API's port, where one is configured.
