@@ -2,12 +2,19 @@
 //! library it asks only where Spark lies on this machine.
 
 mod child;
+mod interrupts;
 mod kubectl;
 mod machine;
+mod mistakes;
 mod names;
+mod output;
 mod program;
+mod refusals;
+mod sealed;
 mod spark;
+mod state;
 mod terminal;
+mod work;
 
 use program::Cluster;
 use serde_json::json;
@@ -49,18 +56,47 @@ fn a_life_leaves_nothing_behind() {
     cluster.run(&["down"]).succeeded();
 }
 
+/// A job that works for ever the first time, and is done at once when it finds what it wrote then.
+const JOB: &str = r#"
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: work}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+      containers:
+      - name: main
+        image: busybox
+        command: [sh, -c, "test -e /data/begun && exit 0; touch /data/begun; exec sleep MARKER"]
+        volumeMounts: [{name: data, mountPath: /data}]
+"#;
+
 #[test]
 fn a_killed_node_takes_its_pods_along_and_keeps_every_object() {
     let cluster = Cluster::new("kill");
     cluster.run(&["up"]).succeeded();
     cluster.kubectl(&["create", "configmap", "kept", "--from-literal=a=b"]).succeeded();
-    let marker = 600_000_000 + std::process::id();
+    let [marker, marker_of_job] = [600_000_000, 700_000_000].map(|base| base + std::process::id());
     cluster.kubectl_reads(&["create", "-f", "-"], &pod(marker)).succeeded();
-    cluster.kubectl(&["wait", "pod/one", "--for=condition=Ready", "--timeout=60s"]).succeeded();
-    let process = machine::process_with(&format!("sleep\0{marker}")).expect("the pod is a process of this machine");
+    cluster.kubectl_reads(&["create", "-f", "-"], &JOB.replace("MARKER", &marker_of_job.to_string())).succeeded();
+    cluster.kubectl(&["wait", "pod", "--all", "--for=condition=Ready", "--timeout=60s"]).succeeded();
+    cluster.kubectl(&["wait", "job/work", "--for=jsonpath={.status.ready}=1", "--timeout=60s"]).succeeded();
+    let process = |marker: u32| machine::process_with(&format!("sleep\0{marker}"));
+    let pods = [marker, marker_of_job].map(|marker| process(marker).expect("the pod is a process of this machine"));
+    let names = |kind: &str| cluster.kubectl(&["get", kind, "-A", "-o", "name"]).succeeded();
+    let kinds =
+        ["configmaps", "secrets", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "jobs", "pods"];
+    let before = kinds.map(names);
 
     machine::kill(cluster.node());
-    machine::wait_for_end(process);
+    pods.into_iter().for_each(machine::wait_for_end);
 
     cluster.run(&["up"]).succeeded();
     let kept = cluster.kubectl(&["get", "configmap", "kept", "-o", "jsonpath={.data.a}"]).succeeded();
@@ -68,16 +104,10 @@ fn a_killed_node_takes_its_pods_along_and_keeps_every_object() {
     cluster.kubectl(&["wait", "pod/one", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s"]).succeeded();
     let code = "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}";
     assert_eq!(cluster.kubectl(&["get", "pod", "one", "-o", code]).succeeded(), "137");
-}
-
-#[test]
-fn wrong_words_are_told_with_the_near_one() {
-    let cluster = Cluster::new("words");
-    let said = cluster.run(&["stauts"]);
-    assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("status"), "{}", said.err);
-    let said = cluster.run(&["run", "hello-spark-submti"]);
-    assert_eq!(said.code, Some(2), "{}", said.err);
-    assert!(said.err.contains("hello-spark-submit"), "{}", said.err);
-    assert_eq!(said.out, "");
+    cluster.kubectl(&["wait", "job/work", "--for=condition=Complete", "--timeout=60s"]).succeeded();
+    let counts = "jsonpath={.status.failed} {.status.succeeded}";
+    assert_eq!(cluster.kubectl(&["get", "job", "work", "-o", counts]).succeeded(), "1 1");
+    for (before, after) in before.iter().zip(kinds.map(names)) {
+        before.lines().for_each(|name| assert!(after.lines().any(|after| after == name), "{name} is lost"));
+    }
 }

@@ -1,9 +1,12 @@
 //! The built program, run on a cluster of its own in a folder of its own.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
@@ -12,10 +15,11 @@ use crate::machine::Running;
 /// How long, in seconds, something may take that takes a few on an idle machine.
 pub(crate) const PATIENCE: &str = "600";
 
-/// A cluster of a test; dropping it takes it away.
+/// A cluster of a test; dropping it takes it away. Commands are called from a folder for files, beside that of the cluster.
 pub(crate) struct Cluster {
     pub(crate) name: String,
-    home: TempDir,
+    dir: TempDir,
+    project: PathBuf,
 }
 
 /// What a command said.
@@ -32,6 +36,19 @@ impl Said {
         assert_eq!(self.code, Some(0), "stdout: {}\nstderr: {}", self.out, self.err);
         self.out
     }
+
+    /// Standard error, of a command that must have ended with this code and without a result.
+    pub(crate) fn failed(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.out, self.err);
+        assert_eq!(self.out, "", "stderr: {}", self.err);
+        self.err
+    }
+
+    /// Standard output as JSON, of a command that ended with this code.
+    pub(crate) fn json(self, code: i32) -> serde_json::Value {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.out, self.err);
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
 }
 
 impl From<Output> for Said {
@@ -41,13 +58,13 @@ impl From<Output> for Said {
     }
 }
 
-/// The project's folder.
+/// The root of this repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
 }
 
 /// The program, built first: `cargo test` alone does not build the binaries of other packages.
-fn program() -> &'static Path {
+pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").expect("run by cargo");
@@ -66,17 +83,74 @@ fn program() -> &'static Path {
 }
 
 impl Cluster {
+    /// A cluster of this repository's project.
     pub(crate) fn new(purpose: &str) -> Self {
-        let home = TempDir::new().expect("a temporary folder");
-        Self { name: format!("{purpose}-{}", std::process::id()), home }
+        let dir = TempDir::new().expect("a temporary folder");
+        std::fs::create_dir(dir.path().join("files")).expect("made");
+        Self { name: format!("{purpose}-{}", std::process::id()), dir, project: root().to_owned() }
+    }
+
+    /// A cluster of a project that lies in the folder for files.
+    pub(crate) fn of_own_project(purpose: &str) -> Self {
+        let mut cluster = Self::new(purpose);
+        cluster.project = cluster.files();
+        cluster
+    }
+
+    /// The folder that commands are called from.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.dir.path().join("files")
+    }
+
+    /// The folder of this test's clusters.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    /// The cluster's own folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.home().join(&self.name)
+    }
+
+    /// Writes a file into the folder that commands are called from.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.files().join(name);
+        std::fs::create_dir_all(path.parent().expect("in a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+
+    /// Says where the cluster is: the arguments and the environment of every command.
+    pub(crate) fn aim(&self, command: &mut Command) {
+        command.args(["--name", &self.name, "--project"]).arg(&self.project);
+        command.env("TINDERBOX_HOME", self.home()).current_dir(self.files()).stdin(Stdio::null());
+        command.env_remove("NO_COLOR").env_remove("JAVA_HOME");
+    }
+
+    /// The program with these words.
+    pub(crate) fn command<W: AsRef<OsStr>>(&self, words: &[W]) -> Command {
+        let mut command = Command::new(program());
+        self.aim(&mut command);
+        command.args(words);
+        command
     }
 
     /// Runs the program with these words.
     pub(crate) fn run(&self, words: &[&str]) -> Said {
-        let mut command = Command::new(program());
-        command.args(["--name", &self.name, "--project"]).arg(root()).args(words);
-        command.env("TINDERBOX_HOME", self.home.path()).stdin(Stdio::null());
-        command.output().expect("the program runs").into()
+        self.command(words).output().expect("the program runs").into()
+    }
+
+    /// Starts the program in a process group of its own, as a shell does for a terminal.
+    pub(crate) fn start(&self, words: &[&str]) -> Running {
+        let mut command = self.command(words);
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
+        let mut stdout = child.stdout.take().expect("piped");
+        let out = std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).map(|_| text).expect("it is text")
+        });
+        let err = BufReader::new(child.stderr.take().expect("piped"));
+        Running { child, out, err, said: String::new() }
     }
 
     /// Runs kubectl against the cluster.
@@ -131,11 +205,17 @@ impl Cluster {
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
-        self.home.path().join(&self.name).join("kubeconfig")
+        self.folder().join("kubeconfig")
     }
 
-    fn state(&self) -> serde_json::Value {
-        let text = std::fs::read_to_string(self.home.path().join(&self.name).join("state.json"));
+    /// The file that says which process runs the cluster.
+    pub(crate) fn state_file(&self) -> PathBuf {
+        self.folder().join("state.json")
+    }
+
+    /// What that file says.
+    pub(crate) fn state(&self) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.state_file());
         serde_json::from_str(&text.expect("the cluster has a state")).expect("it is JSON")
     }
 
@@ -149,17 +229,87 @@ impl Cluster {
         self.state()["node"]["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a process")
     }
 
+    /// The process id of a node whose command line names the cluster's folder.
+    pub(crate) fn node_process(&self) -> Option<u32> {
+        crate::machine::process_with(&format!("--state\0{}\0", self.folder().display()))
+    }
+
     /// Names of what still lies in the folder of the clusters.
     pub(crate) fn left(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.home.path()) else {
+        let Ok(entries) = std::fs::read_dir(self.home()) else {
             return Vec::new();
         };
         entries.map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Nothing of the cluster is on this machine, or will be in a moment.
+    pub(crate) fn assert_gone(&self) {
+        // What the kernel ends together with a killed node ends a moment later.
+        self.node_process().into_iter().for_each(crate::machine::wait_for_end);
+        assert_eq!(self.node_process(), None, "a node still runs");
+        assert!(!self.home().exists(), "{:?} is left", self.left());
+    }
+
+    /// A text without what differs from run to run.
+    pub(crate) fn tidy(&self, text: &str) -> String {
+        let folder = self.dir.path().display().to_string();
+        text.replace(&folder, "DIR").replace(&self.name, "NAME").trim_end().to_owned()
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.run(&["down"]);
+    }
+}
+
+/// A command that was started.
+pub(crate) struct Running {
+    child: Child,
+    out: JoinHandle<String>,
+    err: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Running {
+    /// Reads standard error up to the line that holds this text.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        loop {
+            let from = self.said.len();
+            assert!(self.err.read_line(&mut self.said).expect("it is text") > 0, "no {text:?} in:\n{}", self.said);
+            if self.said[from..].contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the command has started the cluster's node process, ready or not.
+    pub(crate) fn wait_for_node(&mut self, cluster: &Cluster) {
+        while cluster.node_process().is_none() {
+            assert_eq!(self.child.try_wait().expect("it can be asked"), None, "it ended without a node");
+            std::thread::yield_now();
+        }
+    }
+
+    /// What Ctrl-C does: asks the whole process group to end.
+    pub(crate) fn interrupt(&self) {
+        self.signal("-INT", &format!("-{}", self.child.id()));
+    }
+
+    /// Ends this one process without a chance to clean up.
+    pub(crate) fn kill(&self) {
+        self.signal("-KILL", &self.child.id().to_string());
+    }
+
+    fn signal(&self, signal: &str, whom: &str) {
+        assert!(Command::new("kill").args([signal, "--", whom]).status().expect("kill runs").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Said {
+        let mut err = self.said;
+        self.err.read_to_string(&mut err).expect("it is text");
+        let code = self.child.wait().expect("it ends").code();
+        Said { code, out: self.out.join().expect("read"), err }
     }
 }
