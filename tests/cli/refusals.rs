@@ -44,6 +44,27 @@ fn refused_namespaces_are_told_with_the_remedy() {
     assert_eq!(doctor.out.lines().last(), Some("something needed is lacking"));
 }
 
+#[test]
+fn a_folder_that_cannot_be_written_is_told() {
+    let cluster = Cluster::new("closed");
+    let closed = cluster.files().join("closed");
+    fs::create_dir(&closed).expect("made");
+    let home = closed.join("home");
+    let told = |verb: &str| {
+        let script = format!("mount -t tmpfs -o ro tmpfs {}\nexec \"$@\" -q {verb}", closed.display());
+        in_own_namespaces(&cluster, &script, &[("TINDERBOX_HOME", &home)])
+    };
+    let up = cluster.tidy(&told("up").failed(3));
+    let wanted = "error: cannot make the folder DIR/files/closed/home\n  because: Read-only file system (os error 30)";
+    assert_eq!(up, wanted);
+    let doctor = told("doctor");
+    assert_eq!(doctor.code, Some(3), "{doctor:?}");
+    let out = cluster.tidy(&doctor.out);
+    let lack = "LACK  disk space for the cluster: cannot write in DIR/files/closed: Read-only file system";
+    let mend = "to mend it: sudo chown $(id -un) DIR/files/closed, or set TINDERBOX_HOME to a folder of your own";
+    assert!(out.contains(lack) && out.contains(mend), "{out}");
+}
+
 /// Hides this machine's Java and Python, and offers what is in a folder.
 const HIDDEN: &str = r#"
 [ ! -d /usr/lib/jvm ] || mount -t tmpfs tmpfs /usr/lib/jvm

@@ -1,11 +1,12 @@
 //! What the kernel and the file systems must give.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use tinderbox_providers::embedded::holder;
 use tinderbox_providers::embedded::machine::{
-    Ids, cache_dir, free_space, kernel_number, open_files, try_place, try_write,
+    Ids, cache_dir, free_space, kernel_number, nearest, open_files, try_place, try_write,
 };
 use tinderbox_providers::{Found, Provider as _};
 
@@ -75,22 +76,22 @@ pub(super) fn limits(project: &Project) -> Vec<Finding> {
 }
 
 fn space(what: &'static str, variable: &str, path: &Path, wanted: u64) -> Finding {
+    let lack = |found: String, mend: String| Finding::lack(what, Need::Required, found, Some(mend));
+    let more = || format!("free some space, or set {variable} to a folder on another disk");
     match try_write(path).and_then(|()| free_space(path)) {
         Ok(free) if free >= wanted => {
             Finding::good(what, Need::Required, format!("{} free in {}", size(free), path.display()))
         }
-        Ok(free) => Finding::lack(
-            what,
-            Need::Required,
-            format!("{} free in {}, and {} may be needed", size(free), path.display(), size(wanted)),
-            Some(format!("free some space, or set {variable} to a folder on another disk")),
-        ),
-        Err(error) => Finding::lack(
-            what,
-            Need::Required,
-            format!("cannot write in {}: {error}", path.display()),
-            Some(format!("sudo chown -R $(id -un) {0}, or set {variable} to a folder of your own", path.display())),
-        ),
+        Ok(free) => {
+            let found = format!("{} free in {}, and {} may be needed", size(free), path.display(), size(wanted));
+            lack(found, more())
+        }
+        Err(error) if error.kind() == ErrorKind::StorageFull => lack(format!("none in {}", path.display()), more()),
+        Err(error) => {
+            let folder = nearest(path).display();
+            let mend = format!("sudo chown $(id -un) {folder}, or set {variable} to a folder of your own");
+            lack(format!("cannot write in {folder}: {error}"), mend)
+        }
     }
 }
 

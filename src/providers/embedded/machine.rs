@@ -64,7 +64,7 @@ fn told<T, E: std::fmt::Display>(found: Result<Result<T, E>, tokio::task::JoinEr
     }
 }
 
-/// Writes a file without a name below `path`, or in the nearest folder above it that exists; nothing stays of it.
+/// Writes a file without a name in the nearest folder of `path` that exists; nothing stays of it.
 ///
 /// # Errors
 /// When the file system refuses.
@@ -72,7 +72,9 @@ pub fn try_write(path: &Path) -> io::Result<()> {
     tempfile::tempfile_in(nearest(path)).and_then(|mut file| file.write_all(b"x"))
 }
 
-fn nearest(path: &Path) -> &Path {
+/// The folder itself, or the nearest one above it that exists.
+#[must_use]
+pub fn nearest(path: &Path) -> &Path {
     path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"))
 }
 
