@@ -37,9 +37,9 @@ pub(crate) fn kill(process: u32) {
 }
 
 /// A command run by `timeout`, which hands signals on; dropping it ends both.
-pub(crate) struct Running(pub(crate) Child);
+pub(crate) struct Timed(pub(crate) Child);
 
-impl Drop for Running {
+impl Drop for Timed {
     fn drop(&mut self) {
         // It may have ended long ago.
         if let Ok(None) = self.0.try_wait() {

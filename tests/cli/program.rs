@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
-use crate::machine::Running;
+use crate::machine::Timed;
 
 /// How long, in seconds, something may take that takes a few on an idle machine.
 pub(crate) const PATIENCE: &str = "600";
@@ -140,7 +140,7 @@ impl Cluster {
     }
 
     /// Starts the program in a process group of its own, as a shell does for a terminal.
-    pub(crate) fn start(&self, words: &[&str]) -> Running {
+    pub(crate) fn start(&self, words: &[&str]) -> Begun {
         let mut command = self.command(words);
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program runs");
@@ -150,7 +150,7 @@ impl Cluster {
             stdout.read_to_string(&mut text).map(|_| text).expect("it is text")
         });
         let err = BufReader::new(child.stderr.take().expect("piped"));
-        Running { child, out, err, said: String::new() }
+        Begun { child, out, err, said: String::new() }
     }
 
     /// Runs kubectl against the cluster.
@@ -180,7 +180,7 @@ impl Cluster {
     pub(crate) fn watch(&self, words: &[&str], mut wanted: impl FnMut(&str) -> bool) {
         let mut command = Command::new("timeout");
         command.args([PATIENCE, "kubectl", "--kubeconfig"]).arg(self.kubeconfig()).args(words).arg("--watch");
-        let mut kubectl = Running(command.stdout(Stdio::piped()).spawn().expect("coreutils are there"));
+        let mut kubectl = Timed(command.stdout(Stdio::piped()).spawn().expect("coreutils are there"));
         let lines = BufReader::new(kubectl.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let mut seen = Vec::new();
         for line in lines {
@@ -264,14 +264,14 @@ impl Drop for Cluster {
 }
 
 /// A command that was started.
-pub(crate) struct Running {
+pub(crate) struct Begun {
     child: Child,
     out: JoinHandle<String>,
     err: BufReader<ChildStderr>,
     said: String,
 }
 
-impl Running {
+impl Begun {
     /// Reads standard error up to the line that holds this text.
     pub(crate) fn wait_for(&mut self, text: &str) {
         loop {

@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::NAMESPACE;
-use crate::machine::Running;
+use crate::machine::Timed;
 use crate::program::{Cluster, PATIENCE};
 
 /// A port of this machine that leads to one of a pod, until it is dropped.
 pub(super) struct Forward {
-    _kubectl: Running,
+    _kubectl: Timed,
     port: u16,
 }
 
@@ -21,7 +21,7 @@ impl Forward {
         let mut command = Command::new("timeout");
         command.args([PATIENCE, "kubectl", "--kubeconfig"]).arg(cluster.kubeconfig());
         command.args(["-n", NAMESPACE, "port-forward", &format!("pod/{pod}"), &format!(":{port}")]);
-        let mut kubectl = Running(command.stdout(Stdio::piped()).spawn().expect("coreutils are there"));
+        let mut kubectl = Timed(command.stdout(Stdio::piped()).spawn().expect("coreutils are there"));
         let mut lines = BufReader::new(kubectl.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let line = lines.next().expect("it says where");
         // What it goes on to say must be read, or it stops.

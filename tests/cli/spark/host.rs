@@ -10,7 +10,7 @@ use tinderbox_kubelet::image::{Images, Quiet, RootEntry, cache_dir};
 use tinderbox_providers::embedded::images::{HostSpark, host_spark};
 
 use super::{ACCOUNT, IMAGE, NAMESPACE, PI};
-use crate::machine::Running;
+use crate::machine::Timed;
 use crate::program::{Cluster, PATIENCE, root};
 
 /// Spark's home folder, and the Java that fits it.
@@ -76,13 +76,13 @@ impl Submission {
         let told = NamedTempFile::new().expect("a file");
         let stderr = told.reopen().expect("it can be opened");
         let process = self.0.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
-        Submitting { process: Running(process.expect("coreutils are there")), told }
+        Submitting { process: Timed(process.expect("coreutils are there")), told }
     }
 }
 
 /// A call of `spark-submit`; dropping it ends it.
 pub(super) struct Submitting {
-    process: Running,
+    process: Timed,
     told: NamedTempFile,
 }
 
