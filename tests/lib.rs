@@ -5,6 +5,8 @@ mod golden;
 #[cfg(test)]
 mod tidy;
 
+pub mod wire;
+
 /// The project's folder.
 #[cfg(test)]
 fn root() -> std::path::PathBuf {

@@ -79,6 +79,9 @@ impl Applier {
                     note.message.push_str(made.unwrap_or(&step.name));
                     self.recorder.publish(note);
                 }
+                if let Some(note) = step.told.clone() {
+                    self.recorder.publish(note);
+                }
                 self.show(&step, answer);
                 Ok(())
             }

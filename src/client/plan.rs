@@ -74,6 +74,8 @@ pub struct Step {
     pub verb: Verb,
     /// Event when it went well; the object's name is added to its message.
     pub done: Option<Note>,
+    /// Event when it went well, as it stands.
+    pub told: Option<Note>,
     /// Event when it failed; the API's message is added to its message.
     pub failed: Option<Note>,
 }
@@ -130,6 +132,7 @@ impl Step {
             name: name.unwrap_or_default(),
             verb,
             done: None,
+            told: None,
             failed: None,
         }
     }
@@ -213,14 +216,26 @@ impl Step {
         self
     }
 
+    /// The event to publish when the step went well, for steps whose object has a name already.
+    #[must_use]
+    pub fn told(mut self, of: &ObjectReference, reason: &str, message: impl Into<String>) -> Self {
+        self.told = Some(Note {
+            regarding: of.clone(),
+            severity: Severity::Normal,
+            reason: reason.to_owned(),
+            message: message.into(),
+        });
+        self
+    }
+
     /// The event to publish when the step failed; the API's message follows `message`.
     #[must_use]
-    pub fn failed(mut self, of: &ObjectReference, reason: &str, message: &str) -> Self {
+    pub fn failed(mut self, of: &ObjectReference, reason: &str, message: impl Into<String>) -> Self {
         self.failed = Some(Note {
             regarding: of.clone(),
             severity: Severity::Warning,
             reason: reason.to_owned(),
-            message: message.to_owned(),
+            message: message.into(),
         });
         self
     }

@@ -4,10 +4,12 @@
 mod accounts;
 mod aggregation;
 mod context;
+mod daemonsets;
 mod deployments;
 mod disruption;
 mod endpoints;
 mod gc;
+mod hash;
 mod jobs;
 mod meta;
 mod namespaces;
@@ -15,7 +17,9 @@ mod nodes;
 mod pods;
 mod replicasets;
 mod resources;
+mod revisions;
 mod scheduler;
+mod statefulsets;
 mod volumes;
 
 use std::sync::Arc;
@@ -51,6 +55,8 @@ fn table(resources: &Resources) -> Vec<(&'static str, Run)> {
         ("accounts", Arc::new(accounts::run)),
         ("deployments", Arc::new(deployments::run)),
         ("replicasets", Arc::new(replicasets::run)),
+        ("statefulsets", Arc::new(statefulsets::run)),
+        ("daemonsets", Arc::new(daemonsets::run)),
         ("jobs", Arc::new(jobs::run)),
         ("endpoints", Arc::new(endpoints::run)),
         ("volumes", Arc::new(volumes::run)),

@@ -6,4 +6,5 @@ mod kubectl;
 mod pods;
 mod protocol;
 mod websocket;
-mod wire;
+
+pub(crate) use tinderbox_tests::wire;

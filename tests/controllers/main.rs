@@ -1,10 +1,13 @@
 //! The controllers against a real API server in process. A helper plays the node: it runs nothing, it only says so.
 
 mod collection;
+mod daemonsets;
 mod jobs;
 mod node;
+mod rollouts;
 mod scheduling;
 mod services;
+mod statefulsets;
 mod volumes;
 mod workloads;
 mod world;

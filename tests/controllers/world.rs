@@ -69,8 +69,20 @@ impl World {
         world
     }
 
+    /// The same over a server that others reach too.
+    pub(crate) async fn over(server: &ApiServer) -> Self {
+        let world = Self::of(server, Clock::system(), None);
+        world.add_node("node-0", json!({})).await;
+        crate::node::play(&world);
+        world
+    }
+
     async fn start(clock: Clock, hand: Option<ManualClock>) -> Self {
         let server = ApiServer::new(Config::in_memory().unwrap()).await.unwrap();
+        Self::of(&server, clock, hand)
+    }
+
+    fn of(server: &ApiServer, clock: Clock, hand: Option<ManualClock>) -> Self {
         let admin = User { name: "admin".to_owned(), groups: vec!["system:masters".to_owned()], ..User::default() };
         let client = Client::new(server.service_as(admin), "default");
         let dir = tempfile::tempdir().unwrap();

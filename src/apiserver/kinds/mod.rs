@@ -1,6 +1,7 @@
 //! What a kind adds when its objects are written, beyond defaults of fields: first statuses, fields that follow from
 //! others. A file per room of kinds; none reads the store but through what it is handed.
 
+mod daemons;
 mod namespaces;
 mod pods;
 mod secrets;
@@ -14,6 +15,7 @@ use crate::resource::Resource;
 pub(crate) fn on_create(resource: &Resource, object: &mut Value) {
     match (&*resource.group, &*resource.plural) {
         ("", "namespaces") => namespaces::on_create(object),
+        ("apps", "daemonsets") => daemons::on_create(object),
         ("", "pods") => pods::on_create(object),
         ("", "secrets") => secrets::on_write(object),
         ("", "persistentvolumeclaims" | "persistentvolumes") => volumes::on_create(object),
@@ -25,6 +27,7 @@ pub(crate) fn on_create(resource: &Resource, object: &mut Value) {
 pub(crate) fn on_update(resource: &Resource, old: &Value, object: &mut Value) {
     match (&*resource.group, &*resource.plural) {
         ("", "namespaces") => namespaces::on_update(old, object),
+        ("apps", "daemonsets") => daemons::on_update(old, object),
         ("", "secrets") => secrets::on_write(object),
         _ => {}
     }

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::Value;
 use tinderbox_client::plan::encode;
 
+use crate::hash;
 use crate::pods::created;
 
 /// The label that keeps the pods of one template apart from those of another.
@@ -47,20 +48,7 @@ pub(super) fn current(deployment: &Deployment, sets: &[Arc<ReplicaSet>]) -> Opti
 
 /// A short name for a template; `collisions` makes another one of the same template.
 pub(super) fn hash(template: &PodTemplateSpec, collisions: Option<i32>) -> String {
-    let mut hash: u32 = 0x811c_9dc5;
-    let mut feed = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    bare(template).to_string().bytes().for_each(&mut feed);
-    if let Some(collisions) = collisions {
-        collisions.to_le_bytes().into_iter().for_each(&mut feed);
-    }
-    safe(&hash.to_string())
-}
-
-/// Letters that spell no words, as `rand.SafeEncodeString` upstream.
-fn safe(text: &str) -> String {
-    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let letter = |byte: u8| char::from(LETTERS[usize::from(byte) % LETTERS.len()]);
-    text.bytes().map(letter).collect()
+    hash::of(&bare(template), collisions)
 }
 
 /// `labels` with the hash label.

@@ -258,6 +258,7 @@ fn step(node: &Node, verb: Verb) -> Step {
         name: node.key.name.clone(),
         verb,
         done: None,
+        told: None,
         failed: None,
     }
 }

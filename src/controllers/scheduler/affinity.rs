@@ -11,7 +11,7 @@ fn affinity(pod: &Pod) -> Option<&NodeAffinity> {
 }
 
 /// Whether a node is one that the pod's selector and required affinity allow.
-pub(super) fn allows(pod: &Pod, node: &Node) -> bool {
+pub(crate) fn allows(pod: &Pod, node: &Node) -> bool {
     let selector = pod.spec.as_ref().and_then(|spec| spec.node_selector.as_ref());
     let labels = node.labels();
     let selected = selector.into_iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
@@ -74,10 +74,10 @@ fn is_tolerated(pod: &Pod, taint: &Taint) -> bool {
     tolerations.unwrap_or_default().iter().any(|toleration| tolerates(toleration, taint))
 }
 
-/// The first taint that keeps a pod off a node.
-pub(super) fn untolerated<'a>(pod: &Pod, node: &'a Node) -> Option<&'a Taint> {
+/// The first taint with one of these effects that a pod does not bear.
+pub(crate) fn untolerated<'a>(pod: &Pod, node: &'a Node, effects: &[&str]) -> Option<&'a Taint> {
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
-    let hard = taints.iter().filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"));
+    let hard = taints.iter().filter(|taint| effects.contains(&taint.effect.as_str()));
     hard.into_iter().find(|taint| !is_tolerated(pod, taint))
 }
 

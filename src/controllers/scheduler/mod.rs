@@ -1,7 +1,7 @@
 //! The scheduler: gives each pod a node, or says why there is none. The loop; choices are made in `verdict`. A pod that waits
 //! is looked at again whenever a node, a pod or a claim changes, never by a timer.
 
-mod affinity;
+pub(crate) mod affinity;
 pub(crate) mod claims;
 mod demand;
 mod verdict;

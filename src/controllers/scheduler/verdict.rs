@@ -87,7 +87,7 @@ fn refuse(pod: &Pod, demand: &Amounts, ports: &[HostPort], seat: &Seat) -> Optio
     if cordoned && !affinity::bears_cordon(pod) {
         return Some(Refusal::lasting("node(s) were unschedulable".to_owned()));
     }
-    if let Some(taint) = affinity::untolerated(pod, node) {
+    if let Some(taint) = affinity::untolerated(pod, node, &["NoSchedule", "NoExecute"]) {
         let value = taint.value.as_deref().unwrap_or_default();
         return Some(Refusal::lasting(format!("node(s) had untolerated taint {{{}: {value}}}", taint.key)));
     }

@@ -13,23 +13,33 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 /// A served API; dropping it ends it.
-pub(crate) struct Served {
-    pub(crate) server: ApiServer,
-    pub(crate) folder: TempDir,
-    pub(crate) address: String,
+pub struct Served {
+    /// The server behind it.
+    pub server: ApiServer,
+    /// Where certificates and the kubeconfig lie.
+    pub folder: TempDir,
+    /// `https://` and so on.
+    pub address: String,
     kubeconfig: PathBuf,
 }
 
 /// What a command said.
 #[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) ok: bool,
-    pub(crate) out: String,
-    pub(crate) err: String,
+pub struct Said {
+    /// Whether it ended with success.
+    pub ok: bool,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
 }
 
 impl Served {
-    pub(crate) async fn start() -> Self {
+    /// Serves an empty store.
+    ///
+    /// # Panics
+    /// When it cannot be served: the test is over.
+    pub async fn start() -> Self {
         // Only the first one counts, and all are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -62,12 +72,12 @@ impl Served {
     }
 
     /// Runs kubectl with these words.
-    pub(crate) async fn kubectl(&self, words: &[&str]) -> Said {
+    pub async fn kubectl(&self, words: &[&str]) -> Said {
         self.kubectl_with(words, "").await
     }
 
     /// Runs kubectl with words and something on its standard input.
-    pub(crate) async fn kubectl_with(&self, words: &[&str], input: &str) -> Said {
+    pub async fn kubectl_with(&self, words: &[&str], input: &str) -> Said {
         let path = self.folder.path().join("input");
         std::fs::write(&path, input).unwrap();
         let mut command = self.command(words);
@@ -76,7 +86,7 @@ impl Served {
     }
 
     /// The command of kubectl with these words.
-    pub(crate) fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
         command
             .args(words)
@@ -91,14 +101,14 @@ impl Served {
     }
 
     /// What kubectl prints, which must succeed.
-    pub(crate) async fn out(&self, words: &[&str]) -> String {
+    pub async fn out(&self, words: &[&str]) -> String {
         let said = self.kubectl(words).await;
         assert!(said.ok, "kubectl {words:?}: {said:?}");
         said.out
     }
 
     /// Applies a manifest, which must succeed.
-    pub(crate) async fn apply(&self, manifest: &str) -> String {
+    pub async fn apply(&self, manifest: &str) -> String {
         let said = self.kubectl_with(&["apply", "-f", "-"], manifest).await;
         assert!(said.ok, "kubectl apply: {said:?}");
         said.out
