@@ -91,6 +91,7 @@ impl Applier {
             Err(error) => {
                 if let Some(mut note) = step.failed
                     && !error.is_namespace_terminating()
+                    && !error.is_already_exists()
                 {
                     note.message.push_str(&error.message());
                     self.recorder.publish(note);

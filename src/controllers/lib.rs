@@ -4,6 +4,7 @@
 mod accounts;
 mod aggregation;
 mod context;
+mod cronjobs;
 mod daemonsets;
 mod deployments;
 mod disruption;
@@ -58,6 +59,7 @@ fn table(resources: &Resources) -> Vec<(&'static str, Run)> {
         ("statefulsets", Arc::new(statefulsets::run)),
         ("daemonsets", Arc::new(daemonsets::run)),
         ("jobs", Arc::new(jobs::run)),
+        ("cronjobs", Arc::new(cronjobs::run)),
         ("endpoints", Arc::new(endpoints::run)),
         ("volumes", Arc::new(volumes::run)),
         ("aggregation", Arc::new(aggregation::run)),

@@ -145,3 +145,67 @@ async fn an_indexed_job_runs_each_index_once() {
     hosts.sort();
     assert_eq!(hosts, ["job-0", "job-1", "job-2"]);
 }
+
+#[tokio::test]
+async fn indexes_fail_each_for_itself() {
+    let world = World::with_manual_clock().await;
+    let with = json!({"completions": 2, "parallelism": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 1});
+    world.create::<Job>(job(Some("1"), with)).await;
+    let seen = run_to_end(&world).await;
+    let last = ["FailureTarget=True:FailedIndexes", "Failed=True:FailedIndexes"];
+    assert_eq!(seen.last().unwrap(), &last);
+    let failed = world.until::<Job>("job", has_ended).await;
+    assert_eq!(numbers(&failed), (0, 0, 4));
+    assert_eq!(failed.status.unwrap().failed_indexes.as_deref(), Some("0,1"));
+    world.event("FailedIndexes", "Job has failed indexes").await;
+    world.until_all::<Pod>(|pods| pods.iter().all(|pod| pod.finalizers().is_empty())).await;
+}
+
+#[tokio::test]
+async fn a_success_policy_is_content_with_less() {
+    let world = World::new().await;
+    let with = json!({"completions": 3, "parallelism": 1, "completionMode": "Indexed",
+        "successPolicy": {"rules": [{"succeededIndexes": "0"}]}});
+    world.create::<Job>(job(Some("0"), with)).await;
+    let done = world.until::<Job>("job", has_ended).await;
+    assert_eq!(history(&done), ["SuccessCriteriaMet=True:SuccessPolicy", "Complete=True:SuccessPolicy"]);
+    assert_eq!(done.status.unwrap().completed_indexes.as_deref(), Some("0"));
+    assert_eq!(world.until_all::<Pod>(|_| true).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_indexed_job_shrinks_and_grows() {
+    let world = World::new().await;
+    world.create::<Job>(job(None, json!({"completions": 3, "parallelism": 3, "completionMode": "Indexed"}))).await;
+    let indexes = |pods: &[Pod]| {
+        let mut indexes: Vec<String> =
+            pods.iter().map(|pod| pod.labels()["batch.kubernetes.io/job-completion-index"].clone()).collect();
+        indexes.sort();
+        indexes
+    };
+    world.until_all::<Pod>(|pods| indexes(pods) == ["0", "1", "2"]).await;
+    world.patch::<Job>("job", json!({"spec": {"completions": 1, "parallelism": 1}})).await;
+    world.until_all::<Pod>(|pods| indexes(pods) == ["0"]).await;
+    world.event("SuccessfulDelete", "Deleted pod: job-2-").await;
+    world.patch::<Job>("job", json!({"spec": {"completions": 2, "parallelism": 2}})).await;
+    world.until_all::<Pod>(|pods| indexes(pods) == ["0", "1"]).await;
+}
+
+#[tokio::test]
+async fn a_replacement_waits_for_the_end_of_its_predecessor_where_it_must() {
+    let world = World::new().await;
+    let mut wanted = job(None, json!({"podReplacementPolicy": "Failed"}));
+    wanted["spec"]["template"]["metadata"] = json!({"annotations": {crate::node::STUBBORN: ""}});
+    world.create::<Job>(wanted).await;
+    let first = world.until_all::<Pod>(|pods| pods.len() == 1).await.remove(0).name_any();
+    world.until::<Job>("job", |job| job.status.as_ref().is_some_and(|status| status.ready == Some(1))).await;
+    world.api::<Pod>().delete(&first, &DeleteParams::default()).await.unwrap();
+    world.until::<Job>("job", |job| job.status.as_ref().is_some_and(|status| status.terminating == Some(1))).await;
+    assert_eq!(world.until_all::<Pod>(|_| true).await.len(), 1);
+    world.patch::<Job>("job", json!({"metadata": {"annotations": {"look": "again"}}})).await;
+    let failed = json!({"status": {"phase": "Failed"}});
+    let patch = kube::api::Patch::Merge(&failed);
+    world.api::<Pod>().patch_status(&first, &Default::default(), &patch).await.unwrap();
+    let failed = world.until::<Job>("job", |job| numbers(job).2 == 1).await;
+    assert_eq!(failed.status.unwrap().terminating, Some(0));
+}

@@ -22,12 +22,17 @@ pub(super) fn next_start(pods: &[Arc<Pod>], now: Timestamp) -> Option<Timestamp>
     let last_success = finished("Succeeded").into_iter().max();
     let mut failures = finished("Failed");
     failures.retain(|at| last_success.is_none_or(|success| *at > success));
-    let last = *failures.iter().max()?;
-    let doublings = u32::try_from(failures.len() - 1).unwrap_or(u32::MAX).min(6);
-    Some(after(last, (FIRST * (1 << doublings)).min(LONGEST)))
+    Some(pause(*failures.iter().max()?, failures.len()))
 }
 
-fn finish_time(pod: &Pod) -> Option<Timestamp> {
+/// When a pod may follow after so many failures, the last of which was at `last`.
+pub(super) fn pause(last: Timestamp, failures: usize) -> Timestamp {
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(6);
+    after(last, (FIRST * (1 << doublings)).min(LONGEST))
+}
+
+/// When a pod ended, as far as it can be told.
+pub(super) fn finish_time(pod: &Pod) -> Option<Timestamp> {
     let ended = container_statuses(pod).filter_map(|status| status.state.as_ref()?.terminated.as_ref());
     let last = ended.filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
     let fallback = || pod.metadata.deletion_timestamp.as_ref().map(|time| time.0);

@@ -11,7 +11,7 @@ pub(super) fn holding<'a>(job: &'a Job, type_: &str) -> Option<&'a JobCondition>
 }
 
 /// The condition that ended a Job.
-pub(super) fn end(job: &Job) -> Option<&JobCondition> {
+pub(crate) fn end(job: &Job) -> Option<&JobCondition> {
     holding(job, "Complete").or_else(|| holding(job, "Failed"))
 }
 

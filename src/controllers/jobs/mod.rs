@@ -1,7 +1,9 @@
 //! Jobs: pods that run to success, so and so many times. The loop; what to do is decided in `plan`.
 
 mod backoff;
-mod conditions;
+pub(crate) mod conditions;
+mod course;
+mod index;
 mod indexes;
 mod plan;
 mod pod;

@@ -14,22 +14,15 @@ use tinderbox_client::clock::after;
 use tinderbox_client::events::reference;
 use tinderbox_client::{Error, Note, Plan, Result, Step, Verb};
 
+use super::course::Course;
 use super::tally::{Tally, number, replaces_only_failed};
-use super::{TRACKING, backoff, conditions, pod};
+use super::{TRACKING, backoff, conditions, index, pod};
 use crate::meta::{has_finalizer, is_deleting, remove_finalizer};
-use crate::pods::{phase, restarts, seconds, sort_for_deletion};
+use crate::pods::{phase, seconds, sort_for_deletion};
 
 /// At most so many pods are made at a time.
 const BURST: usize = 500;
 const CONTROLLER: &str = "kubernetes.io/job-controller";
-
-/// How a Job stands.
-enum Course {
-    Running,
-    Suspended,
-    Failing { reason: String, message: String },
-    Completing { reason: String, message: String },
-}
 
 /// What one Job wants done, given the pods that it controls.
 pub(super) fn plan(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> Result<Plan> {
@@ -51,7 +44,7 @@ pub(super) fn plan(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> Result<Plan>
     let tally = Tally::of(job, spec, pods);
     let mut status = job.status.clone().unwrap_or_default();
     tally.write(&mut status);
-    let course = course(job, spec, &tally, pods, now);
+    let course = Course::of(job, spec, &tally, pods, now);
     let mut notes = Vec::new();
     enact(job, spec, &course, &tally, &mut status, now, &mut notes);
     if let Some(step) = Step::status(job, job.status.as_ref(), &status) {
@@ -63,7 +56,7 @@ pub(super) fn plan(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> Result<Plan>
     }
     match course {
         Course::Running => run(job, spec, &tally, pods, now, &mut plan),
-        _ => delete(job, tally.active.clone(), usize::MAX, &mut plan),
+        _ => delete(job, &tally.active, &mut plan),
     }
     if let (Course::Running, Some(deadline), Some(start)) = (&course, spec.active_deadline_seconds, &status.start_time)
     {
@@ -90,54 +83,6 @@ fn expire(job: &Job, spec: &JobSpec, now: Timestamp, plan: &mut Plan) {
         *propagation = Some(PropagationPolicy::Foreground);
     }
     plan.push(step);
-}
-
-fn course(job: &Job, spec: &JobSpec, tally: &Tally, pods: &[Arc<Pod>], now: Timestamp) -> Course {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let failing =
-        |reason: &str, message: &str| Course::Failing { reason: reason.to_owned(), message: message.to_owned() };
-    if let Some(target) = conditions::holding(job, "FailureTarget") {
-        return Course::Failing { reason: text(&target.reason), message: text(&target.message) };
-    }
-    if let Some(target) = conditions::holding(job, "SuccessCriteriaMet") {
-        return Course::Completing { reason: text(&target.reason), message: text(&target.message) };
-    }
-    if let Some(why) = &tally.verdict {
-        return failing("PodFailurePolicy", why);
-    }
-    if tally.failures() > spec.backoff_limit.unwrap_or(6) || restarts_exceed(spec, pods) {
-        return failing("BackoffLimitExceeded", "Job has reached the specified backoff limit");
-    }
-    let suspended = spec.suspend == Some(true);
-    let start = job.status.as_ref().and_then(|status| status.start_time.as_ref());
-    if let (Some(deadline), Some(start), false) = (spec.active_deadline_seconds, start, suspended)
-        && after(start.0, seconds(deadline)) <= now
-    {
-        return failing("DeadlineExceeded", "Job was active longer than specified deadline");
-    }
-    let complete = match spec.completions {
-        None => tally.successes() > 0 && tally.active.is_empty(),
-        Some(completions) => tally.successes() >= completions,
-    };
-    if complete {
-        let (reason, message) = ("CompletionsReached", "Reached expected number of succeeded pods");
-        return Course::Completing { reason: reason.to_owned(), message: message.to_owned() };
-    }
-    if suspended { Course::Suspended } else { Course::Running }
-}
-
-/// With `restartPolicy: OnFailure` the restarts of running pods count against the limit.
-fn restarts_exceed(spec: &JobSpec, pods: &[Arc<Pod>]) -> bool {
-    let policy = spec.template.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
-    if policy != Some("OnFailure") {
-        return false;
-    }
-    let counting = pods.iter().filter(|pod| matches!(phase(pod), "Running" | "Pending"));
-    let total = counting.map(|pod| restarts(pod)).fold(0, i32::saturating_add);
-    match spec.backoff_limit.unwrap_or(6) {
-        0 => total > 0,
-        limit => total >= limit,
-    }
 }
 
 fn enact(
@@ -190,8 +135,9 @@ fn run(job: &Job, spec: &JobSpec, tally: &Tally, pods: &[Arc<Pod>], now: Timesta
         None => parallelism,
         Some(completions) => parallelism.min(completions - tally.successes()).max(0),
     };
-    if active > wanted {
-        delete(job, tally.active.clone(), usize::try_from(active - wanted).unwrap_or_default(), plan);
+    let surplus = surplus(spec, tally, usize::try_from(active - wanted).unwrap_or_default());
+    if !surplus.is_empty() {
+        delete(job, &surplus, plan);
         return;
     }
     let waiting = if replaces_only_failed(spec) { number(tally.terminating) } else { 0 };
@@ -199,21 +145,43 @@ fn run(job: &Job, spec: &JobSpec, tally: &Tally, pods: &[Arc<Pod>], now: Timesta
     if missing == 0 {
         return;
     }
-    if let Some(start) = backoff::next_start(pods, now).filter(|start| *start > now) {
+    if spec.backoff_limit_per_index.is_none()
+        && let Some(start) = backoff::next_start(pods, now).filter(|start| *start > now)
+    {
         plan.at(start);
         return;
     }
-    let indexes = free_indexes(spec, tally, pods);
-    for number in 0..missing {
-        let index = match &indexes {
-            None => None,
-            Some(free) => match free.get(number) {
-                Some(index) => Some(*index),
-                None => break,
-            },
-        };
-        let about = reference(job);
-        plan.push(Step::create(&pod::new(job, spec, index)).done(&about, "SuccessfulCreate", "Created pod: ").failed(
+    match next_indexes(spec, tally, pods, missing, now) {
+        Ok(indexes) => create(job, spec, tally, indexes, plan),
+        Err(Some(later)) => plan.at(later),
+        Err(None) => (),
+    }
+}
+
+/// Who is to have a pod now: an index each, or nobody in particular.
+fn next_indexes(
+    spec: &JobSpec,
+    tally: &Tally,
+    pods: &[Arc<Pod>],
+    missing: usize,
+    now: Timestamp,
+) -> Result<Vec<Option<i32>>, Option<Timestamp>> {
+    let Some(mut free) = free_indexes(spec, tally, pods) else {
+        return Ok(vec![None; missing]);
+    };
+    free.truncate(missing);
+    if free.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(index::ready(free, &tally.delayed, now)?.into_iter().map(Some).collect())
+}
+
+fn create(job: &Job, spec: &JobSpec, tally: &Tally, indexes: Vec<Option<i32>>, plan: &mut Plan) {
+    let about = reference(job);
+    for index in indexes {
+        let replaced = index.and_then(|index| tally.delayed.get(&index));
+        let pod = pod::new(job, spec, index, replaced.map(|pod| &**pod));
+        plan.push(Step::create(&pod).done(&about, "SuccessfulCreate", "Created pod: ").failed(
             &about,
             "FailedCreate",
             "Error creating: ",
@@ -229,14 +197,38 @@ fn free_indexes(spec: &JobSpec, tally: &Tally, pods: &[Arc<Pod>]) -> Option<Vec<
         !ended && (!is_deleting(&***held) || replaces_only_failed(spec))
     };
     let held: BTreeSet<i32> = pods.iter().filter(is_held).filter_map(|held| pod::index(held)).collect();
+    let failed = |index: &i32| tally.failed_indexes.as_ref().is_some_and(|failed| failed.contains(index));
     let all = 0..spec.completions.unwrap_or_default();
-    Some(all.filter(|index| !done.contains(index) && !held.contains(index)).collect())
+    Some(all.filter(|index| !done.contains(index) && !held.contains(index) && !failed(index)).collect())
 }
 
-fn delete(job: &Job, mut active: Vec<Arc<Pod>>, most: usize, plan: &mut Plan) {
+/// Active pods that are too many: those of an index that has another or is no more, and then so many that `most` go.
+fn surplus(spec: &JobSpec, tally: &Tally, most: usize) -> Vec<Arc<Pod>> {
+    let mut active = tally.active.clone();
     sort_for_deletion(&mut active);
+    let mut gone = Vec::new();
+    if tally.done.is_some() && most > 0 {
+        let mut seen = BTreeSet::new();
+        let exists = |index: i32| index < spec.completions.unwrap_or_default();
+        // The pods that would go last keep their index.
+        let mut kept = Vec::new();
+        for one in active.into_iter().rev() {
+            match pod::index(&one) {
+                Some(index) if exists(index) && seen.insert(index) => kept.push(one),
+                _ => gone.push(one),
+            }
+        }
+        kept.reverse();
+        active = kept;
+    }
+    let more = most.saturating_sub(gone.len());
+    gone.extend(active.into_iter().take(more));
+    gone
+}
+
+fn delete(job: &Job, pods: &[Arc<Pod>], plan: &mut Plan) {
     let about = reference(job);
-    for pod in active.iter().take(most) {
+    for pod in pods.iter().take(BURST) {
         plan.push(Step::delete(&**pod).done(&about, "SuccessfulDelete", "Deleted pod: ").failed(
             &about,
             "FailedDelete",

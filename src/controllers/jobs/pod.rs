@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, Pod};
 use kube::ResourceExt;
 
-use super::TRACKING;
+use super::{TRACKING, index};
 use crate::meta::controller_reference;
 use crate::pods::from_template;
 
@@ -23,8 +23,8 @@ pub(super) fn index(pod: &Pod) -> Option<i32> {
     pod.annotations().get(INDEX)?.parse().ok()
 }
 
-/// A new pod of a Job.
-pub(super) fn new(job: &Job, spec: &JobSpec, index: Option<i32>) -> Pod {
+/// A new pod of a Job, in place of a failed one of its index.
+pub(super) fn new(job: &Job, spec: &JobSpec, index: Option<i32>, replaced: Option<&Pod>) -> Pod {
     let name = job.name_any();
     let stem = index.map_or_else(|| name.clone(), |index| format!("{name}-{index}"));
     let mut pod = from_template(&spec.template, job.namespace(), &stem, controller_reference(job));
@@ -35,6 +35,7 @@ pub(super) fn new(job: &Job, spec: &JobSpec, index: Option<i32>) -> Pod {
     if let Some(index) = index {
         pod.labels_mut().insert(INDEX.to_owned(), index.to_string());
         pod.annotations_mut().insert(INDEX.to_owned(), index.to_string());
+        index::carry_on(spec, replaced, &mut pod);
         if let Some(spec) = pod.spec.as_mut() {
             spec.hostname.get_or_insert(stem);
             let init = spec.init_containers.iter_mut().flatten();

@@ -14,6 +14,8 @@ pub(super) enum Verdict {
     Count,
     /// Nothing: the pod is made again.
     Ignore,
+    /// Its index has failed.
+    FailIndex,
     /// The Job has failed; the text says why.
     FailJob(String),
 }
@@ -28,6 +30,7 @@ pub(super) fn judge(spec: &JobSpec, pod: &Pod) -> Verdict {
         return match rule.action.as_str() {
             "FailJob" => Verdict::FailJob(format!("{why} matching FailJob rule at index {number}")),
             "Ignore" => Verdict::Ignore,
+            "FailIndex" if spec.backoff_limit_per_index.is_some() => Verdict::FailIndex,
             _ => Verdict::Count,
         };
     }

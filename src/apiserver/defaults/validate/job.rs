@@ -2,9 +2,10 @@
 //! Upstream rule: k8s.io/kubernetes `pkg/apis/batch/validation/validation.go`.
 
 use serde_json::{Value, json};
+use tinderbox_api::cron::{self, Schedule};
 
 use super::common::{Errors, has, list, text};
-use super::{cron, pod, workload};
+use super::{job_policy, pod, workload};
 use crate::error::FieldError;
 use crate::schema::Path;
 
@@ -42,17 +43,8 @@ fn job_spec(spec: &Value, path: &Path, errors: &mut Errors) {
     errors.none_negative(spec, path, &numbers);
     errors.none_negative(spec, path, &["backoffLimitPerIndex", "maxFailedIndexes"]);
     errors.choice(path.field("completionMode"), &spec["completionMode"], &["NonIndexed", "Indexed"]);
-    if spec["completionMode"] == "Indexed" {
-        if !has(spec, "completions") {
-            errors.required(path.field("completions"), "when completion mode is Indexed");
-        }
-    } else {
-        for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
-            if has(spec, field) {
-                errors.invalid(path.field(field), &spec[field], "requires indexed completion mode");
-            }
-        }
-    }
+    job_policy::indexes(spec, path, errors);
+    job_policy::replacement(spec, path, errors);
     if has(spec, "podFailurePolicy") {
         failure_policy(spec, path, errors);
     }
@@ -76,6 +68,9 @@ fn failure_policy(spec: &Value, path: &Path, errors: &mut Errors) {
         match text(rule, "action") {
             "" => {
                 errors.required(at.field("action"), "valid values: \"Count\", \"FailIndex\", \"FailJob\", \"Ignore\"")
+            }
+            "FailIndex" if !has(spec, "backoffLimitPerIndex") => {
+                errors.invalid(at.field("action"), &rule["action"], "requires the backoffLimitPerIndex to be set");
             }
             _ => errors.choice(at.field("action"), &rule["action"], &["Count", "FailIndex", "FailJob", "Ignore"]),
         }
@@ -113,7 +108,7 @@ pub(super) fn cron_job(object: &Value, errors: &mut Errors) {
     if schedule.is_empty() {
         errors.required(path.field("schedule"), "");
     } else {
-        if let Err(error) = cron::check(schedule) {
+        if let Err(error) = Schedule::parse(schedule) {
             errors.invalid(path.field("schedule"), &json!(schedule), &error);
         }
         if schedule.contains("TZ") {
@@ -128,7 +123,7 @@ pub(super) fn cron_job(object: &Value, errors: &mut Errors) {
             zone if zone.eq_ignore_ascii_case("local") => {
                 "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones".to_owned()
             }
-            zone if jiff::tz::TimeZone::get(zone).is_err() => format!("unknown time zone {zone}"),
+            zone if cron::zone(zone).is_none() => format!("unknown time zone {zone}"),
             _ => String::new(),
         };
         if !detail.is_empty() {

@@ -4,10 +4,10 @@
 mod common;
 mod config;
 mod container;
-mod cron;
 mod env;
 mod ephemeral;
 mod job;
+mod job_policy;
 mod network;
 mod pod;
 mod rbac;

@@ -138,3 +138,124 @@ fn an_indexed_job_fills_its_lowest_gaps() {
         plan.steps().map(|step| step.body()["spec"]["hostname"].clone()).filter(|host| !host.is_null()).collect();
     assert_eq!(made, ["j-1", "j-3"]);
 }
+
+/// A pod of an index that has failed before so many times.
+fn failed(index: i32, failures: i32, code: i32) -> Arc<Pod> {
+    let mut one = (*pod(&format!("p{index}-{failures}"), "Failed", true)).clone();
+    for (key, value) in [("job-completion-index", index), ("job-index-failure-count", failures)] {
+        one.metadata
+            .annotations
+            .get_or_insert_default()
+            .insert(format!("batch.kubernetes.io/{key}"), value.to_string());
+    }
+    let statuses = one.status.as_mut().and_then(|status| status.container_statuses.as_mut());
+    if let Some(ended) = statuses.and_then(|all| all[0].state.as_mut()).and_then(|state| state.terminated.as_mut()) {
+        ended.exit_code = code;
+    }
+    Arc::new(one)
+}
+
+fn per_index(more: Value) -> Value {
+    let mut spec = json!({"completions": 3, "parallelism": 3, "completionMode": "Indexed", "backoffLimitPerIndex": 1,
+        "backoffLimit": i32::MAX});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        spec[key] = value.clone();
+    }
+    spec
+}
+
+#[test]
+fn a_failed_index_is_tried_again_by_itself_and_its_pod_stays_until_then() {
+    let job = job(per_index(json!({"completions": 1})), started(json!({"failedIndexes": ""})));
+    let pods = [failed(0, 0, 3)];
+    let early = plan(&job, &pods, at(9)).unwrap_or_default();
+    assert_eq!((stages(&early).len(), early.again), (0, Some(at(10))));
+    let due = plan(&job, &pods, at(10)).unwrap_or_default();
+    assert_eq!(stages(&due), [["create pods n/j-0-"]]);
+    let made = due.steps().last().map(|step| step.body()["metadata"]["annotations"].clone()).unwrap_or_default();
+    assert_eq!(made["batch.kubernetes.io/job-index-failure-count"], "1");
+    let mut successor = (*failed(0, 1, 0)).clone();
+    successor.status = None;
+    let after = plan(&job, &[pods[0].clone(), Arc::new(successor)], at(11)).unwrap_or_default();
+    assert_eq!(stages(&after), [["patch jobs/status n/j"], ["patch pods n/p0-0"]]);
+    assert_eq!(status_of(&after)["uncountedTerminatedPods"], json!({"failed": ["p0-0"]}));
+}
+
+#[test]
+fn indexes_fail_for_good_and_the_job_when_nothing_is_left_or_too_many_have() {
+    let given_up = |spec: Value, completed: &str, pods: &[Arc<Pod>]| {
+        let status = started(json!({"completedIndexes": completed, "failedIndexes": ""}));
+        let plan = plan(&job(spec, status), pods, at(1)).unwrap_or_default();
+        let status = status_of(&plan);
+        let condition = status["conditions"][0].clone();
+        (status["failedIndexes"].clone(), condition["reason"].clone(), condition["message"].clone())
+    };
+    assert_eq!(given_up(per_index(json!({})), "0", &[failed(1, 1, 3)]), (json!("1"), Value::Null, Value::Null));
+    assert_eq!(
+        given_up(per_index(json!({})), "0,2", &[failed(1, 1, 3)]),
+        (json!("1"), json!("FailedIndexes"), json!("Job has failed indexes"))
+    );
+    assert_eq!(
+        given_up(per_index(json!({"maxFailedIndexes": 1})), "", &[failed(1, 1, 3), failed(2, 1, 3)]),
+        (
+            json!("1,2"),
+            json!("MaxFailedIndexesExceeded"),
+            json!("Job has exceeded the specified maximal number of failed indexes")
+        )
+    );
+    let policy = json!({"podFailurePolicy": {"rules": [
+        {"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [7]}}]}});
+    assert_eq!(given_up(per_index(policy), "", &[failed(1, 0, 7)]), (json!("1"), Value::Null, Value::Null));
+}
+
+#[test]
+fn an_ignored_failure_does_not_count_for_its_index() {
+    let policy = json!({"podFailurePolicy": {"rules": [
+        {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [7]}}]}});
+    let job = job(per_index(policy), started(json!({"completedIndexes": "0,2", "failedIndexes": ""})));
+    let plan = plan(&job, &[failed(1, 1, 7)], at(100)).unwrap_or_default();
+    let made = plan.steps().last().map(|step| step.body()["metadata"]["annotations"].clone()).unwrap_or_default();
+    assert_eq!(made["batch.kubernetes.io/job-index-failure-count"], "1");
+    assert_eq!(made["batch.kubernetes.io/job-index-ignored-failure-count"], "1");
+}
+
+#[test]
+fn a_success_policy_ends_a_job_early() {
+    let rules = |rules: Value| json!({"completions": 4, "parallelism": 4, "completionMode": "Indexed", "successPolicy": {"rules": rules}});
+    for (policy, completed, met) in [
+        (json!([{"succeededIndexes": "0,2"}]), "0,1", None),
+        (json!([{"succeededIndexes": "0,2"}]), "0,2", Some("Matched rules at index 0")),
+        (json!([{"succeededIndexes": "3"}, {"succeededCount": 2}]), "0,1", Some("Matched rules at index 1")),
+        (json!([{"succeededIndexes": "0-2", "succeededCount": 1}]), "1", Some("Matched rules at index 0")),
+        (json!([{"succeededIndexes": "0-2", "succeededCount": 2}]), "1,3", None),
+    ] {
+        let status = started(json!({"completedIndexes": completed, "succeeded": 1}));
+        let plan = plan(&job(rules(policy.clone()), status), &[], at(1)).unwrap_or_default();
+        let condition = status_of(&plan)["conditions"][0].clone();
+        let found = (condition["type"].as_str(), condition["reason"].as_str(), condition["message"].as_str());
+        let wanted =
+            met.map_or((None, None, None), |text| (Some("SuccessCriteriaMet"), Some("SuccessPolicy"), Some(text)));
+        assert_eq!(found, wanted, "{policy} {completed}");
+    }
+}
+
+#[test]
+fn indexes_that_are_no_more_lose_their_pods() {
+    let running = |index: i32| {
+        let mut one = (*pod(&format!("p{index}"), "Running", true)).clone();
+        let annotations = one.metadata.annotations.get_or_insert_default();
+        annotations.insert("batch.kubernetes.io/job-completion-index".to_owned(), index.to_string());
+        Arc::new(one)
+    };
+    let spec = json!({"completions": 2, "parallelism": 2, "completionMode": "Indexed"});
+    let job = job(spec, started(json!({"active": 3, "completedIndexes": "3", "succeeded": 1})));
+    let plan = plan(&job, &[running(0), running(1), running(2)], at(1)).unwrap_or_default();
+    assert_eq!(stages(&plan), [["patch jobs/status n/j"], ["delete pods n/p2"]]);
+    assert_eq!(status_of(&plan), json!({"completedIndexes": null, "succeeded": null}));
+}
+
+#[test]
+fn others_manage_what_is_theirs() {
+    let spec = json!({"managedBy": "example.com/queue"});
+    assert!(plan(&job(spec, json!({})), &[], at(0)).unwrap_or_default().is_quiet());
+}
