@@ -1,9 +1,10 @@
-//! What every room shares and no room owns: quantities, selectors, names, schedules, manifests as kubectl reads them, and the
+//! What every room shares and no room owns: quantities, quotas, selectors, names, schedules, manifests as kubectl reads them, and the
 //! streams between the API server and a node. It must not talk to anything: no network, no clock, no files but time zones.
 
 pub mod cron;
 pub mod manifest;
 pub mod names;
 pub mod quantity;
+pub mod quota;
 pub mod selector;
 pub mod streams;

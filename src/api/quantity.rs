@@ -59,6 +59,12 @@ impl Quantity {
         saturate(self.milli)
     }
 
+    /// So many times as much, in the format of `self`.
+    #[must_use]
+    pub fn times(self, factor: i64) -> Self {
+        Self { milli: self.milli.saturating_mul(i128::from(factor)), format: self.format }
+    }
+
     /// The sum, in the format of `self`.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

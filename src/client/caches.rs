@@ -23,6 +23,8 @@ pub trait AnyCache: Send + Sync {
     fn forget(&self, key: &ObjectKey, uid: &str);
     /// The metadata of an object.
     fn meta(&self, key: &ObjectKey) -> Option<ObjectMeta>;
+    /// How many objects a namespace has.
+    fn count_in(&self, namespace: &str) -> usize;
     /// Calls the handler with the key of every object, and of every change from now on.
     fn subscribe_keys(&self, handler: Box<dyn Fn(&ObjectKey) + Send + Sync>);
     /// The first list, complete.
@@ -43,6 +45,10 @@ impl<K: Cached> AnyCache for Cache<K> {
 
     fn meta(&self, key: &ObjectKey) -> Option<ObjectMeta> {
         self.get(key).map(|object| object.meta().clone())
+    }
+
+    fn count_in(&self, namespace: &str) -> usize {
+        self.in_namespace(namespace).len()
     }
 
     fn subscribe_keys(&self, handler: Box<dyn Fn(&ObjectKey) + Send + Sync>) {

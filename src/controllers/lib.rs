@@ -16,6 +16,7 @@ mod meta;
 mod namespaces;
 mod nodes;
 mod pods;
+mod quotas;
 mod replicasets;
 mod resources;
 mod revisions;
@@ -66,6 +67,7 @@ fn table(resources: &Resources) -> Vec<(&'static str, Run)> {
         ("nodes", Arc::new(nodes::run)),
         ("disruption", Arc::new(disruption::run)),
         ("resources", over(resources::run)),
+        ("quotas", over(quotas::run)),
         ("namespaces", over(namespaces::run)),
         ("garbage collector", over(gc::run)),
     ]

@@ -70,6 +70,13 @@ impl Resources {
         self.table().resources.get(&key).map(|(_, cache)| cache.clone())
     }
 
+    /// How many objects of each resource a namespace has, by group and plural.
+    pub(crate) fn counts(&self, namespace: &str) -> BTreeMap<(String, String), usize> {
+        let table = self.table();
+        let counts = table.resources.iter().map(|(key, (_, cache))| (key.clone(), cache.count_in(namespace)));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// Returns when the resources are known and listed, as far as they can be within `patience`.
     pub(crate) async fn ready(&self, patience: Duration) -> Result<()> {
         let mut known = self.0.known.subscribe();

@@ -6,6 +6,7 @@ mod addresses;
 mod claims;
 mod limits;
 mod priorities;
+mod quotas;
 mod requests;
 mod tolerations;
 
@@ -22,6 +23,8 @@ pub(crate) type Held = Option<OwnedMutexGuard<()>>;
 /// Completes an object from others, or refuses it.
 pub(crate) async fn admit(call: &Call, old: Option<&Value>, object: &mut Value) -> Result<Held, ApiError> {
     let resource = &call.resource;
+    let quotas = quotas::of(call, old);
+    let mut held = None;
     match (&*resource.group, &*resource.plural) {
         ("", "pods") if old.is_none() => {
             accounts::admit(call, object).await?;
@@ -30,18 +33,28 @@ pub(crate) async fn admit(call: &Call, old: Option<&Value>, object: &mut Value) 
             limits::admit(call, object)?;
         }
         ("", "services") => {
-            let guard = call.api.allocation().await;
+            held = Some(call.api.allocation().await);
             addresses::admit(call, old, object)?;
-            return Ok(Some(guard));
         }
-        ("", "persistentvolumeclaims") if old.is_none() => claims::admit(call, object),
+        ("", "persistentvolumeclaims") => {
+            if old.is_none() {
+                claims::admit(call, object);
+            }
+            // What a claim asked for before a limit came stands.
+            if old.is_none_or(|old| old["spec"]["resources"] != object["spec"]["resources"]) {
+                limits::admit(call, object)?;
+            }
+        }
         ("certificates.k8s.io", "certificatesigningrequests") => requests::admit(&call.user, old, object),
         _ if custom::is_definition(resource) => {
-            let guard = call.api.allocation().await;
+            held = Some(call.api.allocation().await);
             call.api.complete_definition(object);
-            return Ok(Some(guard));
         }
         _ => {}
     }
-    Ok(None)
+    if held.is_none() && !quotas.is_empty() {
+        held = Some(call.api.allocation().await);
+    }
+    quotas::admit(call, &quotas, old, object)?;
+    Ok(held)
 }
