@@ -1,11 +1,12 @@
 //! The scheduler.
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::DeleteParams;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::json;
 
 use crate::node;
-use crate::world::{World, pod_spec};
+use crate::world::{World, from, pod_spec};
 
 fn node_of(pod: &Pod) -> Option<&str> {
     pod.spec.as_ref()?.node_name.as_deref()
@@ -74,4 +75,38 @@ async fn finished_pods_take_no_room() {
         .await;
     world.create::<Pod>(json!({"metadata": {"name": "next"}, "spec": pod_spec("4")})).await;
     world.until::<Pod>("next", |pod| node_of(pod).is_some()).await;
+}
+
+#[tokio::test]
+async fn a_pod_that_matters_more_takes_the_place_of_one_that_matters_less() {
+    let world = World::new().await;
+    let classes: Api<PriorityClass> = Api::all(world.client.clone());
+    for (name, value, policy) in [("high", 1000, "PreemptLowerPriority"), ("polite", 500, "Never")] {
+        let class = json!({"metadata": {"name": name}, "value": value, "preemptionPolicy": policy});
+        classes.create(&PostParams::default(), &from(class)).await.unwrap();
+    }
+    let of_class = |class: &str| {
+        let mut spec = pod_spec("3");
+        spec["priorityClassName"] = json!(class);
+        spec
+    };
+    let low = json!({"metadata": {"name": "low", "annotations": {node::STUBBORN: ""}}, "spec": pod_spec("3")});
+    world.create::<Pod>(low).await;
+    world.until::<Pod>("low", |pod| node_of(pod).is_some()).await;
+    world.create::<Pod>(json!({"metadata": {"name": "polite"}, "spec": of_class("polite")})).await;
+    let text = "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never.";
+    world.until::<Pod>("polite", |pod| complaint(pod).as_deref() == Some(text)).await;
+
+    let high = world.create::<Pod>(json!({"metadata": {"name": "high"}, "spec": of_class("high")})).await;
+    let nominated = |pod: &Pod| pod.status.as_ref().and_then(|status| status.nominated_node_name.clone());
+    world.until::<Pod>("high", |pod| nominated(pod).as_deref() == Some("node-0")).await;
+    let victim = world.until::<Pod>("low", |pod| pod.metadata.deletion_timestamp.is_some()).await;
+    let conditions = victim.status.unwrap().conditions.unwrap();
+    let target = conditions.iter().find(|condition| condition.type_ == "DisruptionTarget").unwrap();
+    assert_eq!(target.reason.as_deref(), Some("PreemptionByScheduler"));
+    world.event("Preempted", &format!("Preempted by pod {} on node node-0", high.metadata.uid.unwrap())).await;
+    world.api::<Pod>().delete("low", &DeleteParams::default().grace_period(0)).await.unwrap();
+    world.until::<Pod>("high", |pod| node_of(pod) == Some("node-0")).await;
+    let polite = world.until::<Pod>("polite", |_| true).await;
+    assert_eq!(node_of(&polite), None);
 }

@@ -4,6 +4,10 @@
 pub(crate) mod affinity;
 pub(crate) mod claims;
 mod demand;
+mod neighbours;
+mod preempt;
+mod spread;
+mod steps;
 mod verdict;
 
 use std::collections::{HashMap, HashSet};
@@ -12,19 +16,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::StorageClass;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use serde_json::json;
-use tinderbox_client::events::reference;
-use tinderbox_client::{Applier, Cache, Change, Note, ObjectKey, Plan, Queue, Result, Runner, Step, runner::Action};
+use tinderbox_client::{Applier, Cache, Change, ObjectKey, Plan, Queue, Result, Runner, Step, runner::Action};
 
 use self::claims::Claims;
-use self::verdict::{Seat, Verdict};
+use self::preempt::{Preemption, nominated, preempt, priority};
+use self::verdict::{Complaint, Hall, Seat, Verdict};
 use crate::context::Context;
 use crate::meta::is_deleting;
-use crate::pods::{condition, created, is_over};
+use crate::pods::{created, is_over};
 
 const NAME: &str = "default-scheduler";
 
@@ -34,6 +38,8 @@ struct World {
     nodes: Cache<Node>,
     claims: Cache<PersistentVolumeClaim>,
     classes: Cache<StorageClass>,
+    namespaces: Cache<Namespace>,
+    budgets: Cache<PodDisruptionBudget>,
     /// Pods by uid that were given a node and whose watch has not said so yet.
     assumed: Arc<Mutex<HashMap<String, String>>>,
     applier: Arc<Applier>,
@@ -47,6 +53,8 @@ pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
             nodes: context.caches.get(),
             claims: context.caches.get(),
             classes: context.caches.get(),
+            namespaces: context.caches.get(),
+            budgets: context.caches.get(),
             assumed: Arc::default(),
             applier: context.applier("kube-scheduler", NAME),
         };
@@ -56,6 +64,8 @@ pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
         world.pods.synced().await?;
         world.claims.synced().await?;
         world.classes.synced().await?;
+        world.namespaces.synced().await?;
+        world.budgets.synced().await?;
         let clock = context.clock.clone();
         let runner = Runner { name: "scheduler", queue, concurrency: 16, token: context.token.clone() };
         runner.run(move |key| reconcile(world.clone(), key, clock.now())).await;
@@ -130,7 +140,6 @@ fn wants_node(pod: &Pod) -> bool {
 /// The pods that wait, most important and oldest first.
 fn waiting(pods: &Cache<Pod>) -> Vec<ObjectKey> {
     let mut waiting: Vec<_> = pods.list().into_iter().filter(|pod| wants_node(pod)).collect();
-    let priority = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.priority).unwrap_or_default();
     waiting.sort_by_key(|pod| (std::cmp::Reverse(priority(pod)), created(&**pod)));
     waiting.iter().map(|pod| ObjectKey::of(&**pod)).collect()
 }
@@ -145,22 +154,19 @@ async fn reconcile(world: World, key: ObjectKey, now: Timestamp) -> Result<Actio
         |name| world.claims.get(&ObjectKey::new(&*key.namespace, name)).map(|claim| (*claim).clone()),
         |name| world.classes.get(&ObjectKey::cluster(name)).map(|class| (*class).clone()),
     );
-    let verdict = match &claims {
-        Claims::Missing(reason) => Verdict::Stays(verdict::blameless(world.nodes.list().len(), reason)),
-        Claims::Bound => choose(&world, &pod, &uid, true),
-        Claims::Waiting(_) => choose(&world, &pod, &uid, false),
-    };
-    let plan = match (verdict, claims) {
-        (Verdict::Stays(reason), _) => stay(&pod, &reason, now),
-        (Verdict::Fits(node), Claims::Waiting(waiting)) => {
-            let mut plan = Plan::default();
-            for claim in waiting.iter().filter(|claim| claim.annotations().get(claims::SELECTED_NODE) != Some(&node)) {
-                let annotations = json!({claims::SELECTED_NODE: node});
-                plan.push(Step::merge(claim, json!({"metadata": {"annotations": annotations}})));
-            }
-            plan
+    let plan = match claims {
+        Claims::Missing(reason) => {
+            let reason = verdict::blameless(world.nodes.list().len(), &reason);
+            steps::stay(&pod, &reason, nominated(&pod), now)
         }
-        (Verdict::Fits(node), _) => bind(&pod, &node),
+        Claims::Bound => match choose(&world, &pod, &uid, true) {
+            Ok(node) => steps::bind(&pod, &node),
+            Err(wait) => wait.plan(&world, &pod, now),
+        },
+        Claims::Waiting(waiting) => match choose(&world, &pod, &uid, false) {
+            Ok(node) => select_node(&waiting, &node),
+            Err(wait) => wait.plan(&world, &pod, now),
+        },
     };
     let outcome = world.applier.apply(plan).await;
     if outcome.is_err() {
@@ -173,71 +179,67 @@ async fn reconcile(world: World, key: ObjectKey, now: Timestamp) -> Result<Actio
     }
 }
 
-/// Decides, and holds the place until the watch shows the pod there.
-fn choose(world: &World, pod: &Pod, uid: &str, hold: bool) -> Verdict {
-    let mut assumed = world.assumed.lock().unwrap_or_else(PoisonError::into_inner);
-    let pods = world.pods.list();
-    let verdict = verdict::decide(pod, &seats(&world.nodes.list(), &pods, &assumed, uid));
-    if let (Verdict::Fits(node), true) = (&verdict, hold) {
-        assumed.insert(uid.to_owned(), node.clone());
+/// Tells claims that wait for their first pod where it goes.
+fn select_node(claims: &[PersistentVolumeClaim], node: &str) -> Plan {
+    let mut plan = Plan::default();
+    let selected = |claim: &PersistentVolumeClaim| claim.annotations().get(claims::SELECTED_NODE).cloned();
+    for claim in claims.iter().filter(|claim| selected(claim).as_deref() != Some(node)) {
+        let annotations = json!({claims::SELECTED_NODE: node});
+        plan.push(Step::merge(claim, json!({"metadata": {"annotations": annotations}})));
     }
-    verdict
+    plan
 }
 
-fn seats(nodes: &[Arc<Node>], pods: &[Arc<Pod>], assumed: &HashMap<String, String>, but: &str) -> Vec<Seat> {
+/// A pod that has to wait, and the hall that it was refused in.
+struct Wait {
+    complaint: Complaint,
+    hall: Hall,
+}
+
+impl Wait {
+    /// Makes room by removing pods that matter less, or says why the pod waits.
+    fn plan(&self, world: &World, pod: &Pod, now: Timestamp) -> Plan {
+        let preemption = preempt(pod, &self.hall, &world.budgets.list());
+        let words = self.complaint.words(&preemption);
+        match &preemption {
+            Preemption::Victims(node, victims) => steps::replace(pod, node, victims, &words, now),
+            Preemption::Barred(_) => steps::stay(pod, &words, nominated(pod), now),
+            Preemption::Useless => steps::stay(pod, &words, None, now),
+        }
+    }
+}
+
+/// Decides, and holds the place until the watch shows the pod there.
+fn choose(world: &World, pod: &Pod, uid: &str, hold: bool) -> std::result::Result<String, Box<Wait>> {
+    let mut assumed = world.assumed.lock().unwrap_or_else(PoisonError::into_inner);
+    let seats = seats(&world.nodes.list(), &world.pods.list(), &assumed, pod);
+    let hall = Hall { seats, namespaces: world.namespaces.list() };
+    match verdict::decide(pod, &hall) {
+        Verdict::Fits(node) => {
+            if hold {
+                assumed.insert(uid.to_owned(), node.clone());
+            }
+            Ok(node)
+        }
+        Verdict::Stays(complaint) => Err(Box::new(Wait { complaint, hall })),
+    }
+}
+
+/// The nodes with their pods; pods that wait for a node where they preempted others are there for those that matter less.
+fn seats(nodes: &[Arc<Node>], pods: &[Arc<Pod>], assumed: &HashMap<String, String>, but: &Pod) -> Vec<Seat> {
     let mut seats: Vec<Seat> = nodes.iter().filter(|node| !is_deleting(&***node)).cloned().map(Seat::new).collect();
     let names: HashMap<String, usize> = seats.iter().enumerate().map(|(at, seat)| (seat.node.name_any(), at)).collect();
     let mut seen = HashSet::new();
+    let reserved = |pod: &Pod| nominated(pod).filter(|_| priority(pod) >= priority(but)).map(str::to_owned);
     for pod in pods.iter().filter(|pod| !is_over(pod)) {
         let uid = pod.uid().unwrap_or_default();
-        if uid == but || !seen.insert(uid.clone()) {
+        if but.uid().as_deref() == Some(&uid) || !seen.insert(uid.clone()) {
             continue;
         }
-        let node = node_of(pod).or_else(|| assumed.get(&uid).map(String::as_str));
-        if let Some(seat) = node.and_then(|node| names.get(node)).and_then(|at| seats.get_mut(*at)) {
+        let node = node_of(pod).map(str::to_owned).or_else(|| assumed.get(&uid).cloned()).or_else(|| reserved(pod));
+        if let Some(seat) = node.and_then(|node| names.get(&node)).and_then(|at| seats.get_mut(*at)) {
             seat.take(pod);
         }
     }
     seats
-}
-
-fn bind(pod: &Pod, node: &str) -> Plan {
-    let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
-    let body = json!({
-        "apiVersion": "v1",
-        "kind": "Binding",
-        "metadata": {"name": name, "namespace": namespace, "uid": pod.uid()},
-        "target": {"apiVersion": "v1", "kind": "Node", "name": node},
-    });
-    let mut plan = Plan::default();
-    plan.push(Step::post(pod, "binding", body));
-    let text = format!("Successfully assigned {namespace}/{name} to {node}");
-    plan.note(Note::normal(pod, "Scheduled", text));
-    plan
-}
-
-fn stay(pod: &Pod, reason: &str, now: Timestamp) -> Plan {
-    let mut plan = Plan::default();
-    let known = condition(pod, "PodScheduled");
-    if known.is_some_and(|known| known.status == "False" && known.message.as_deref() == Some(reason)) {
-        return plan;
-    }
-    let kept = known.filter(|known| known.status == "False");
-    let since = kept.and_then(|known| known.last_transition_time.clone());
-    let mut status = pod.status.clone().unwrap_or_default();
-    let conditions = status.conditions.get_or_insert_default();
-    conditions.retain(|condition| condition.type_ != "PodScheduled");
-    conditions.push(PodCondition {
-        type_: "PodScheduled".to_owned(),
-        status: "False".to_owned(),
-        reason: Some("Unschedulable".to_owned()),
-        message: Some(reason.to_owned()),
-        last_transition_time: since.or(Some(Time(now))),
-        ..PodCondition::default()
-    });
-    Step::status(pod, pod.status.as_ref(), &status).into_iter().for_each(|step| plan.push(step));
-    let mut note = Note::warning(pod, "FailedScheduling", reason);
-    note.regarding = reference(pod);
-    plan.note(note);
-    plan
 }

@@ -4,33 +4,50 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::ResourceExt;
 
 use super::affinity;
 use super::demand::{self, Amounts, HostPort};
+use super::neighbours::Neighbours;
+use super::preempt::Preemption;
+use super::spread::Spread;
 
 /// A node with what is on it.
 #[derive(Debug, Clone)]
 pub(super) struct Seat {
     pub(super) node: Arc<Node>,
-    pub(super) used: Amounts,
-    pub(super) pods: i64,
-    pub(super) ports: Vec<HostPort>,
+    pub(super) there: Vec<Arc<Pod>>,
+    used: Amounts,
+    ports: Vec<HostPort>,
 }
 
 impl Seat {
     /// An empty node.
     pub(super) fn new(node: Arc<Node>) -> Self {
-        Self { node, used: Amounts::default(), pods: 0, ports: Vec::new() }
+        Self { node, there: Vec::new(), used: Amounts::default(), ports: Vec::new() }
+    }
+
+    /// A node with these pods.
+    pub(super) fn with(node: Arc<Node>, pods: &[Arc<Pod>]) -> Self {
+        let mut seat = Self::new(node);
+        pods.iter().for_each(|pod| seat.take(pod));
+        seat
     }
 
     /// Puts a pod on the node.
-    pub(super) fn take(&mut self, pod: &Pod) {
+    pub(super) fn take(&mut self, pod: &Arc<Pod>) {
         self.used.add(&demand::of_pod(pod));
-        self.pods += 1;
         self.ports.extend(demand::host_ports(pod));
+        self.there.push(pod.clone());
     }
+}
+
+/// All nodes, and what else a choice among them depends on.
+#[derive(Debug, Clone)]
+pub(super) struct Hall {
+    pub(super) seats: Vec<Seat>,
+    pub(super) namespaces: Vec<Arc<Namespace>>,
 }
 
 /// Where a pod goes.
@@ -38,37 +55,82 @@ impl Seat {
 pub(super) enum Verdict {
     /// To this node.
     Fits(String),
-    /// Nowhere, for this reason.
-    Stays(String),
+    /// Nowhere.
+    Stays(Complaint),
+}
+
+/// Why a pod goes nowhere.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Complaint {
+    nodes: usize,
+    /// `1 Insufficient cpu, 2 node(s) were unschedulable`.
+    reasons: String,
+    /// Nodes where removing other pods would not help.
+    lasting: usize,
 }
 
 /// Why one node does not do.
-struct Refusal {
+pub(super) struct Refusal {
     reasons: Vec<String>,
     /// Removing other pods would not help.
     final_: bool,
 }
 
 impl Refusal {
-    fn lasting(reason: String) -> Self {
+    /// One that stays whatever pods go.
+    pub(super) fn lasting(reason: String) -> Self {
         Self { reasons: vec![reason], final_: true }
+    }
+
+    /// One that may be over when other pods go.
+    pub(super) fn passing(reason: String) -> Self {
+        Self { reasons: vec![reason], final_: false }
     }
 }
 
-/// Chooses among the nodes.
-pub(super) fn decide(pod: &Pod, seats: &[Seat]) -> Verdict {
-    if seats.is_empty() {
-        return Verdict::Stays("no nodes available to schedule pods".to_owned());
+/// What a pod asks of nodes.
+struct Wants<'a> {
+    pod: &'a Pod,
+    demand: Amounts,
+    ports: Vec<HostPort>,
+    spread: Spread,
+    neighbours: Neighbours,
+}
+
+impl<'a> Wants<'a> {
+    fn of(pod: &'a Pod, hall: &Hall) -> Self {
+        Self {
+            pod,
+            demand: demand::of_pod(pod),
+            ports: demand::host_ports(pod),
+            spread: Spread::of(pod, &hall.seats),
+            neighbours: Neighbours::of(pod, &hall.seats, &hall.namespaces),
+        }
     }
-    let demand = demand::of_pod(pod);
-    let ports = demand::host_ports(pod);
+
+    /// The first thing that a node fails at.
+    fn refuse(&self, seat: &Seat) -> Option<Refusal> {
+        refuse(self.pod, &self.demand, &self.ports, seat)
+            .or_else(|| self.spread.refuse(&seat.node))
+            .or_else(|| self.neighbours.refuse(&seat.node))
+    }
+}
+
+/// Whether a pod fits on one of the nodes.
+pub(super) fn fits(pod: &Pod, hall: &Hall, at: usize) -> bool {
+    hall.seats.get(at).is_some_and(|seat| Wants::of(pod, hall).refuse(seat).is_none())
+}
+
+/// Chooses among the nodes.
+pub(super) fn decide(pod: &Pod, hall: &Hall) -> Verdict {
+    let wants = Wants::of(pod, hall);
     let mut best: Option<(i64, &Seat)> = None;
     let mut refusals = Vec::new();
-    for seat in seats {
-        match refuse(pod, &demand, &ports, seat) {
+    for seat in &hall.seats {
+        match wants.refuse(seat) {
             Some(refusal) => refusals.push(refusal),
             None => {
-                let score = score(pod, &demand, seat);
+                let score = score(&wants, seat);
                 if best.is_none_or(|(most, _)| score > most) {
                     best = Some((score, seat));
                 }
@@ -77,7 +139,7 @@ pub(super) fn decide(pod: &Pod, seats: &[Seat]) -> Verdict {
     }
     match best {
         Some((_, seat)) => Verdict::Fits(seat.node.name_any()),
-        None => Verdict::Stays(words(&refusals)),
+        None => Verdict::Stays(Complaint::of(&refusals)),
     }
 }
 
@@ -100,7 +162,8 @@ fn refuse(pod: &Pod, demand: &Amounts, ports: &[HostPort], seat: &Seat) -> Optio
     }
     let has = demand::of_node(node);
     let mut refusal = Refusal { reasons: Vec::new(), final_: false };
-    if seat.pods + 1 > has.get("pods") {
+    let count = i64::try_from(seat.there.len()).unwrap_or(i64::MAX);
+    if count + 1 > has.get("pods") {
         refusal.reasons.push("Too many pods".to_owned());
     }
     for (name, wanted) in demand.iter().filter(|(_, wanted)| *wanted > 0) {
@@ -113,7 +176,8 @@ fn refuse(pod: &Pod, demand: &Amounts, ports: &[HostPort], seat: &Seat) -> Optio
 }
 
 /// Prefers what the pod prefers, then nodes with much left.
-fn score(pod: &Pod, demand: &Amounts, seat: &Seat) -> i64 {
+fn score(wants: &Wants<'_>, seat: &Seat) -> i64 {
+    let (pod, demand) = (wants.pod, &wants.demand);
     let has = demand::of_node(&seat.node);
     let left = |name: &str| {
         let total = has.get(name).max(1);
@@ -121,31 +185,46 @@ fn score(pod: &Pod, demand: &Amounts, seat: &Seat) -> i64 {
     };
     let spread = (left("cpu") + left("memory")) / 2;
     let reluctance = i64::try_from(affinity::reluctance(pod, &seat.node)).unwrap_or(i64::MAX);
-    affinity::preference(pod, &seat.node) * 200 - reluctance.saturating_mul(300) + spread
+    let company = wants.neighbours.preference(&seat.node) - wants.spread.crowd(&seat.node) * 100;
+    (affinity::preference(pod, &seat.node) + company) * 200 - reluctance.saturating_mul(300) + spread
 }
 
-fn words(refusals: &[Refusal]) -> String {
-    let total = refusals.len();
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for reason in refusals.iter().flat_map(|refusal| &refusal.reasons) {
-        *counts.entry(reason).or_default() += 1;
+impl Complaint {
+    fn of(refusals: &[Refusal]) -> Self {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for reason in refusals.iter().flat_map(|refusal| &refusal.reasons) {
+            *counts.entry(reason).or_default() += 1;
+        }
+        let mut reasons: Vec<String> = counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        reasons.sort();
+        let lasting = refusals.iter().filter(|refusal| refusal.final_).count();
+        Self { nodes: refusals.len(), reasons: reasons.join(", "), lasting }
     }
-    let mut reasons: Vec<String> = counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    reasons.sort();
-    let lasting = refusals.iter().filter(|refusal| refusal.final_).count();
-    let mut preemption = Vec::new();
-    if total > lasting {
-        preemption.push(format!("{} No preemption victims found for incoming pod", total - lasting));
+
+    /// The whole sentence, given what preemption came to.
+    pub(super) fn words(&self, preemption: &Preemption) -> String {
+        let Self { nodes, reasons, lasting } = self;
+        if *nodes == 0 {
+            return "no nodes available to schedule pods".to_owned();
+        }
+        let mut words = format!("0/{nodes} nodes are available: {reasons}.");
+        match preemption {
+            Preemption::Victims(..) => (),
+            Preemption::Barred(reason) => words.push_str(&format!(" preemption: {reason}")),
+            Preemption::Useless => {
+                let mut why = Vec::new();
+                if nodes > lasting {
+                    why.push(format!("{} No preemption victims found for incoming pod", nodes - lasting));
+                }
+                if *lasting > 0 {
+                    why.push(format!("{lasting} Preemption is not helpful for scheduling"));
+                }
+                why.sort();
+                words.push_str(&format!(" preemption: 0/{nodes} nodes are available: {}.", why.join(", ")));
+            }
+        }
+        words
     }
-    if lasting > 0 {
-        preemption.push(format!("{lasting} Preemption is not helpful for scheduling"));
-    }
-    preemption.sort();
-    format!(
-        "0/{total} nodes are available: {}. preemption: 0/{total} nodes are available: {}.",
-        reasons.join(", "),
-        preemption.join(", ")
-    )
 }
 
 /// The words for a pod that no node is to blame for.
