@@ -159,7 +159,10 @@ async fn claims_outlive_their_pods_or_go_with_them() {
     let policy = json!({"whenScaled": "Delete", "whenDeleted": "Retain"});
     let with = json!({"volumeClaimTemplates": [claim], "persistentVolumeClaimRetentionPolicy": policy,
         "podManagementPolicy": "Parallel"});
-    world.create::<StatefulSet>(set(2, with)).await;
+    let mut wanted = set(2, with);
+    wanted["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] =
+        json!([{"name": "data", "mountPath": "/data"}]);
+    world.create::<StatefulSet>(wanted).await;
     let claims = world.until_all::<PersistentVolumeClaim>(|claims| claims.len() == 2).await;
     assert_eq!(names(&claims), ["data-db-0", "data-db-1"]);
     assert_eq!(claims[0].labels()["app"], "db");

@@ -207,7 +207,7 @@ fn surplus(spec: &JobSpec, tally: &Tally, most: usize) -> Vec<Arc<Pod>> {
     let mut active = tally.active.clone();
     sort_for_deletion(&mut active);
     let mut gone = Vec::new();
-    if tally.done.is_some() && most > 0 {
+    if tally.done.is_some() {
         let mut seen = BTreeSet::new();
         let exists = |index: i32| index < spec.completions.unwrap_or_default();
         // The pods that would go last keep their index.

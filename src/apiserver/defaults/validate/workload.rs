@@ -31,8 +31,7 @@ fn strategy(strategy: &Value, path: &Path, errors: &mut Errors) {
             let (rolling, at) = (&strategy["rollingUpdate"], path.field("rollingUpdate"));
             errors.count_or_percent(&at.field("maxUnavailable"), &rolling["maxUnavailable"], Some(100));
             errors.count_or_percent(&at.field("maxSurge"), &rolling["maxSurge"], None);
-            let zero = |field: &str| rolling[field] == 0 || rolling[field] == "0%";
-            if zero("maxUnavailable") && zero("maxSurge") {
+            if is_zero(&rolling["maxUnavailable"]) && is_zero(&rolling["maxSurge"]) {
                 let found = &rolling["maxUnavailable"];
                 errors.invalid(at.field("maxUnavailable"), found, "may not be 0 when `maxSurge` is 0");
             }
@@ -45,6 +44,10 @@ fn strategy(strategy: &Value, path: &Path, errors: &mut Errors) {
         }
         _ => errors.0.push(FieldError::not_supported(path, strategy, &["Recreate", "RollingUpdate"])),
     }
+}
+
+fn is_zero(count: &Value) -> bool {
+    *count == 0 || *count == "0%"
 }
 
 pub(super) fn replica_set(object: &Value, errors: &mut Errors) {
@@ -79,6 +82,14 @@ pub(super) fn daemon_set(object: &Value, errors: &mut Errors) {
             let (rolling, at) = (&strategy["rollingUpdate"], at.field("rollingUpdate"));
             errors.count_or_percent(&at.field("maxUnavailable"), &rolling["maxUnavailable"], Some(100));
             errors.count_or_percent(&at.field("maxSurge"), &rolling["maxSurge"], Some(100));
+            let surge = &rolling["maxSurge"];
+            match (is_zero(&rolling["maxUnavailable"]), is_zero(surge)) {
+                (false, false) => {
+                    errors.invalid(at.field("maxSurge"), surge, "may not be set when maxUnavailable is non-zero");
+                }
+                (true, true) => errors.required(at.field("maxUnavailable"), "cannot be 0 when maxSurge is 0"),
+                _ => {}
+            }
         }
         _ => errors.0.push(FieldError::not_supported(at, strategy, &["RollingUpdate", "OnDelete"])),
     }
@@ -101,17 +112,38 @@ pub(super) fn stateful_set(object: &Value, errors: &mut Errors) {
         }
         "RollingUpdate" => {
             let rolling = &strategy["rollingUpdate"];
-            errors.not_negative(at.field("rollingUpdate").field("partition"), &rolling["partition"]);
+            let at = at.field("rollingUpdate");
+            errors.not_negative(at.field("partition"), &rolling["partition"]);
+            errors.count_or_percent(&at.field("maxUnavailable"), &rolling["maxUnavailable"], Some(100));
+            if is_zero(&rolling["maxUnavailable"]) {
+                errors.invalid(at.field("maxUnavailable"), &rolling["maxUnavailable"], "cannot be 0");
+            }
         }
         _ => errors.invalid(at, strategy, "must be 'RollingUpdate' or 'OnDelete'"),
     }
+    errors.not_negative(path.field("ordinals").field("start"), &spec["ordinals"]["start"]);
     for field in ["whenDeleted", "whenScaled"] {
         let at = path.field("persistentVolumeClaimRetentionPolicy").field(field);
         errors.choice(at, &spec["persistentVolumeClaimRetentionPolicy"][field], &["Retain", "Delete"]);
     }
     errors.none_negative(spec, &path, &["replicas", "minReadySeconds"]);
     selector(spec, "statefulset", errors);
-    template(spec, "StatefulSet", errors);
+    template(&with_claims(spec), "StatefulSet", errors);
+}
+
+/// The spec of a stateful set whose pods have the volumes that its claims become.
+fn with_claims(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    let names: Vec<Value> =
+        list(&spec["volumeClaimTemplates"]).map(|claim| claim["metadata"]["name"].clone()).collect();
+    if !names.is_empty() {
+        let volumes = &spec["template"]["spec"]["volumes"];
+        let rest = list(volumes).filter(|volume| !names.contains(&volume["name"])).cloned();
+        let claims = names.iter().map(|name| json!({"name": name, "persistentVolumeClaim": {"claimName": name}}));
+        let volumes: Vec<Value> = claims.chain(rest).collect();
+        spec["template"]["spec"]["volumes"] = volumes.into();
+    }
+    spec
 }
 
 /// A selector must be there and select something.
@@ -161,5 +193,65 @@ pub(super) fn selects(selector: &Value, labels: &Value, template: &Path, errors:
             errors.invalid(template.field("metadata").field("labels"), labels, detail);
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(check: fn(&Value, &mut Errors), spec: &Value) -> Vec<String> {
+        let mut whole = json!({
+            "podManagementPolicy": "OrderedReady",
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"restartPolicy": "Always", "containers": [
+                {"name": "c", "image": "i", "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                    "terminationMessagePolicy": "File", "imagePullPolicy": "Always"}]}},
+            "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+        });
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            whole[key] = value.clone();
+        }
+        let mut errors = Errors::default();
+        check(&json!({"spec": whole}), &mut errors);
+        let texts = errors.0.into_iter().map(|error| format!("{}: {}", error.field, error.message));
+        texts.filter(|text| text.starts_with("spec.")).collect()
+    }
+
+    #[test]
+    fn claims_of_a_stateful_set_are_volumes_of_its_pods() {
+        let rolling = |settings: Value| json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": settings}});
+        assert_eq!(found(stateful_set, &rolling(json!({"partition": 1, "maxUnavailable": "50%"}))), [""; 0]);
+        let mut bare = rolling(json!({"maxUnavailable": 0}));
+        bare["volumeClaimTemplates"] = Value::Null;
+        bare["ordinals"] = json!({"start": -1});
+        assert_eq!(
+            found(stateful_set, &bare),
+            [
+                "spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: 0: cannot be 0",
+                "spec.ordinals.start: Invalid value: -1: must be greater than or equal to 0",
+                "spec.template.spec.containers[0].volumeMounts[0].name: Not found: \"data\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_daemon_set_surges_or_goes_without() {
+        let set = |unavailable: i32, surge: i32| {
+            let rolling = json!({"maxUnavailable": unavailable, "maxSurge": surge});
+            let spec = json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}});
+            found(daemon_set, &spec).into_iter().filter(|text| text.starts_with("spec.update")).collect::<Vec<_>>()
+        };
+        assert_eq!(set(0, 1), [""; 0]);
+        assert_eq!(
+            set(1, 1),
+            [
+                "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero"
+            ]
+        );
+        assert_eq!(
+            set(0, 0),
+            ["spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"]
+        );
     }
 }

@@ -259,3 +259,18 @@ fn others_manage_what_is_theirs() {
     let spec = json!({"managedBy": "example.com/queue"});
     assert!(plan(&job(spec, json!({})), &[], at(0)).unwrap_or_default().is_quiet());
 }
+
+#[test]
+fn a_second_pod_of_an_index_goes() {
+    let twin = |name: &str| {
+        let mut one = (*pod(name, "Running", true)).clone();
+        let annotations = one.metadata.annotations.get_or_insert_default();
+        annotations.insert("batch.kubernetes.io/job-completion-index".to_owned(), "0".to_owned());
+        Arc::new(one)
+    };
+    let spec = json!({"completions": 2, "parallelism": 2, "completionMode": "Indexed"});
+    let job = job(spec, started(json!({"active": 2})));
+    let plan = plan(&job, &[twin("a"), twin("b")], at(1)).unwrap_or_default();
+    assert_eq!(stages(&plan).concat().len(), 1, "one of them alone: {:?}", stages(&plan));
+    assert!(stages(&plan)[0][0].starts_with("delete pods n/"));
+}
