@@ -109,7 +109,7 @@ fn a_running_job_is_left_alone_waited_for_or_replaced() {
         ),
     ] {
         let cron = cron(json!({"concurrencyPolicy": policy}), last("2026-01-01T11:00:00Z", &[&running]));
-        assert_eq!(words(&planned(&cron, &[running.clone()], "2026-01-01T12:00:00Z")), wanted, "{policy}");
+        assert_eq!(words(&planned(&cron, std::slice::from_ref(&running), "2026-01-01T12:00:00Z")), wanted, "{policy}");
     }
     let forbid = cron(json!({"concurrencyPolicy": "Forbid"}), last("2026-01-01T11:00:00Z", &[&running]));
     let late = planned(&forbid, &[job(11, Some("Complete"))], "2026-01-01T12:20:00Z");
@@ -179,8 +179,11 @@ fn what_cannot_be_read_and_who_is_not_known_is_told() {
             "InvalidSchedule: invalid schedule: 59 23 31 2 * : time difference between two schedules is less than 1 second",
         ),
     ] {
-        let plan =
-            planned(&cron(json!({"schedule": schedule}), json!({})), &[stranger.clone()], "2026-01-01T12:00:00Z");
+        let plan = planned(
+            &cron(json!({"schedule": schedule}), json!({})),
+            std::slice::from_ref(&stranger),
+            "2026-01-01T12:00:00Z",
+        );
         assert_eq!(
             words(&plan),
             ["UnexpectedJob: Saw a job that the controller did not create or forgot: manual", wanted]
