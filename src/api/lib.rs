@@ -1,10 +1,16 @@
-//! What every room shares and no room owns: quantities, quotas, selectors, names, schedules, manifests as kubectl reads them, and the
-//! streams between the API server and a node. It must not talk to anything: no network, no clock, no files but time zones.
+//! What every room shares and no room owns: custom resource types and their definitions, quantities, quotas, selectors, names,
+//! schedules, manifests as kubectl reads them, and the streams between the API server and a node. It must not talk to anything:
+//! no network, no clock, no files but time zones.
 
+#[macro_use]
+mod record;
+
+pub mod crd;
 pub mod cron;
 pub mod manifest;
 pub mod names;
 pub mod quantity;
 pub mod quota;
 pub mod selector;
+pub mod spark;
 pub mod streams;

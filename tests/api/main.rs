@@ -5,6 +5,7 @@ mod in_process;
 mod kubectl;
 mod pods;
 mod protocol;
+mod spark;
 mod websocket;
 
 pub(crate) use tinderbox_tests::wire;
