@@ -113,7 +113,10 @@ impl<K: Cached> Cache<K> {
             };
             match event {
                 Some(Ok(event)) => {
-                    pause = FIRST_RETRY;
+                    // The beginning of a list comes before its request: it says nothing yet of how that goes.
+                    if !matches!(event, Event::Init) {
+                        pause = FIRST_RETRY;
+                    }
                     self.take(event);
                 }
                 Some(Err(error)) => {
