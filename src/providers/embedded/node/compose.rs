@@ -1,4 +1,4 @@
-//! The one composer of a cluster: place, store, API server, controllers and kubelet, started side by side where they do not need
+//! The one composer of a cluster: place, store, API server, controllers, platform and kubelet, started side by side where they do not need
 //! each other, and ended in the order that loses nothing.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use tinderbox_client::{Clock, wait};
 use tinderbox_kubelet::image::{Images, Quiet, cache_dir, language_folders};
 use tinderbox_kubelet::sandbox::{Place, PlaceConfig, PlaceError};
 use tinderbox_kubelet::{Capacity, Kubelet, KubeletConfig};
+use tinderbox_platform::Account;
 use tinderbox_store::{OpenError, Options, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -86,6 +87,8 @@ impl Cluster {
         };
         let masters = client("system:kube-controller-manager", MASTERS, "kube-controller-manager");
         tinderbox_controllers::spawn_all(masters, config, &controllers, &token);
+        let account = |account: Account| Client::new(server.service_as(user_of(account)), "default");
+        tinderbox_platform::spawn(account, Clock::system(), &controllers, &token);
         controllers.close();
         let node = node_name(folder.name());
         let admin = client("system:tinderbox", MASTERS, "tinderbox");
@@ -124,6 +127,12 @@ impl Cluster {
         self.listeners.wait().await;
         self.server.store().close().await;
     }
+}
+
+/// A service account as the API knows it.
+fn user_of(account: Account) -> User {
+    let [all, own] = account.groups();
+    User::authenticated(&account.user(), &[&all, &own])
 }
 
 /// The node forwards connections to services itself, as kube-proxy does elsewhere: it may read what that may.

@@ -1,0 +1,46 @@
+//! The Spark operator: SparkApplications submitted without a JVM, followed and run again, by controllers that know a
+//! Kubernetes client and nothing of who answers it.
+
+mod controller;
+pub mod defaults;
+pub mod submission;
+
+use kube::Client;
+use tinderbox_client::{Applier, Caches, Clock, Recorder, error::chain};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What the operator has to be told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// The user that Spark runs as: the one of its image.
+    pub user: String,
+    /// URL of the API, as spark-submit takes it; drivers find the API by their own configuration.
+    pub master: String,
+}
+
+impl Config {
+    /// The usual one.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, user: "spark".to_owned(), master: "k8s://https://kubernetes.default.svc:443".to_owned() }
+    }
+}
+
+/// The name under which the operator writes, and speaks in events.
+const NAME: &str = "spark-operator";
+
+/// Starts the operator; it runs on `tracker` until `token` is cancelled.
+pub fn spawn(client: &Client, config: Config, tracker: &TaskTracker, token: &CancellationToken) {
+    let caches = Caches::new(client.clone(), tracker.clone(), token.clone());
+    let recorder = Recorder::new(client.clone(), NAME, config.clock.clone(), tracker, token.clone());
+    let applier = Applier::new(caches.clone(), recorder, NAME);
+    let token = token.clone();
+    tracker.spawn(async move {
+        if let Err(error) = controller::run(caches, applier, config, token).await {
+            tracing::error!(controller = NAME, error = %chain(&error), "ended");
+        }
+    });
+}
