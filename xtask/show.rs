@@ -204,13 +204,15 @@ pub(crate) fn status(report: &StatusReport) -> String {
         let memory = report.resident.map(|bytes| format!(", {} MiB resident", bytes >> 20)).unwrap_or_default();
         text.push_str(&format!("\n  node    process {pid}{memory}"));
     }
-    for (kind, lines) in [("NODE", &report.nodes), ("JOB", &report.jobs), ("POD", &report.pods)] {
+    for (kind, lines) in
+        [("NODE", &report.nodes), ("APPLICATION", &report.applications), ("JOB", &report.jobs), ("POD", &report.pods)]
+    {
         if !lines.is_empty() {
             text.push_str("\n\n");
             text.push_str(&objects(kind, lines));
         }
     }
-    let problems: Vec<&str> = [&report.jobs, &report.pods]
+    let problems: Vec<&str> = [&report.applications, &report.jobs, &report.pods]
         .into_iter()
         .flatten()
         .flat_map(|line| &line.problems)

@@ -4,19 +4,22 @@
 use std::time::Duration;
 
 use kube::ResourceExt;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::Value;
 use tinderbox_client::wait;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Applied, Event, Talk};
+use crate::kin;
 use crate::manifest::Object;
 
 /// The field manager of everything that the harness applies.
 const MANAGER: &str = "tinderbox";
 /// How long an object may take to go when it is deleted.
 const REMOVAL: Duration = Duration::from_secs(60);
+/// How long a definition may take until its kinds are served.
+const SERVED: Duration = Duration::from_secs(30);
 
 /// The order in which kinds are applied; others come last but for what starts pods.
 const ORDER: [&str; 14] = [
@@ -81,12 +84,26 @@ async fn apply_one(cluster: &Cluster, object: &Object, namespace: &str) -> Resul
         .patch(&name.name, &PatchParams::apply(MANAGER).force().validation_strict(), &Patch::Apply(&object.value))
         .await
         .map_err(|error| rejection(error, object))?;
+    if name.kind == "CustomResourceDefinition" {
+        established(collection, &name.name).await?;
+    }
     let outcome = match before {
         None => Applied::Created,
         Some(before) if before.resource_version() == applied.resource_version() => Applied::Unchanged,
         Some(_) => Applied::Configured,
     };
     Ok((applied, outcome))
+}
+
+/// Waits until a definition's kinds are served: what comes next may be of one of them.
+async fn established(definitions: Api<DynamicObject>, name: &str) -> Result<(), Error> {
+    let what = format!("the kinds of {name} to be served");
+    let served = |definition: Option<&DynamicObject>| {
+        let conditions = definition.and_then(|definition| definition.data["status"]["conditions"].as_array());
+        conditions.into_iter().flatten().any(|one| one["type"] == "Established" && one["status"] == "True")
+    };
+    wait::object(definitions, name, &what, SERVED, served).await?;
+    Ok(())
 }
 
 /// An API error about an object in the API's words, with the path of each wrong field and the place of the first.
@@ -122,15 +139,15 @@ pub(crate) enum Earlier {
     Active,
 }
 
-/// Removes the finished run of a one-shot object (a Job, or a Pod of its own), so that it can be applied anew.
+/// Removes the finished run of a one-shot object (a Job, a SparkApplication, or a Pod of its own), so that it can be applied anew.
 ///
 /// # Errors
 /// When it cannot be removed.
 pub(crate) async fn clear_finished(cluster: &Cluster, object: &Object, namespace: &str) -> Result<Earlier, Error> {
-    if !matches!(object.value["kind"].as_str(), Some("Job" | "Pod")) {
+    let name = object.name();
+    if !kin::is_work(&name.kind) {
         return Ok(Earlier::Gone);
     }
-    let name = object.name();
     if name.name.is_empty() {
         return Ok(Earlier::Gone);
     }
@@ -146,9 +163,14 @@ pub(crate) async fn clear_finished(cluster: &Cluster, object: &Object, namespace
     Ok(Earlier::Gone)
 }
 
-/// Whether a Job or a Pod with this status is over, and well.
+/// Whether a Job, a SparkApplication or a Pod with this status is over, and well.
 #[must_use]
 pub(crate) fn finished(status: &Value) -> Option<bool> {
+    match status["applicationState"]["state"].as_str() {
+        Some("COMPLETED") => return Some(true),
+        Some("FAILED") => return Some(false),
+        _ => {}
+    }
     match status["phase"].as_str() {
         Some("Succeeded") => return Some(true),
         Some("Failed") => return Some(false),

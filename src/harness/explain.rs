@@ -108,6 +108,9 @@ pub fn conditions(record: &Record) -> Vec<String> {
     let name = &record.name;
     let over = matches!(status["phase"].as_str(), Some("Succeeded" | "Failed"));
     let mut found = Vec::new();
+    if let Some(message) = status["applicationState"]["errorMessage"].as_str().filter(|message| !message.is_empty()) {
+        found.push(format!("{name}: {message}"));
+    }
     for condition in status["conditions"].as_array().into_iter().flatten() {
         let kind = condition["type"].as_str().unwrap_or_default();
         let state = condition["status"].as_str().unwrap_or_default();

@@ -16,6 +16,11 @@ pub(crate) async fn fetch(project: &Project, objects: &[Object], talk: &Talk) {
     let mut names = BTreeSet::new();
     for object in objects {
         collect(&object.value, &mut names);
+        if object.value["kind"] == "SparkApplication" {
+            let spec = &object.value["spec"];
+            let images = [&spec["image"], &spec["driver"]["image"], &spec["executor"]["image"]];
+            names.extend(images.into_iter().filter_map(Value::as_str).map(str::to_owned));
+        }
     }
     for name in names {
         let listener = talk.clone();

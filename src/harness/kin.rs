@@ -99,6 +99,12 @@ pub fn role(pod: &Value) -> Role {
     Role::Plain
 }
 
+/// Whether objects of this kind come to an end, well or badly: a run is made of them.
+#[must_use]
+pub fn is_work(kind: &str) -> bool {
+    matches!(kind, "Job" | "Pod" | "SparkApplication")
+}
+
 /// The phase of an object in one word.
 #[must_use]
 pub fn phase(object: &Value) -> Option<String> {
@@ -110,6 +116,10 @@ pub fn phase(object: &Value) -> Option<String> {
             None if status["startTime"].is_string() => "Active".to_owned(),
             None => "Waiting".to_owned(),
         });
+    }
+    if object["kind"] == "SparkApplication" {
+        let state = status["applicationState"]["state"].as_str().filter(|state| !state.is_empty());
+        return Some(state.unwrap_or("NEW").to_owned());
     }
     status["phase"].as_str().map(str::to_owned)
 }

@@ -25,7 +25,13 @@ pub const NODE: &str = "node";
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Labels whose value names what a pod belongs to.
-const LABELS: [&str; 4] = ["app.kubernetes.io/name", "batch.kubernetes.io/job-name", "spark-app-name", "app"];
+const LABELS: [&str; 5] = [
+    "app.kubernetes.io/name",
+    "batch.kubernetes.io/job-name",
+    "sparkoperator.k8s.io/app-name",
+    "spark-app-name",
+    "app",
+];
 
 /// Which log, and how much of it.
 #[derive(Debug, Clone, Default)]

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::event::{Event, ObjectName, Talk};
 use crate::explain::{self, Explanation};
 use crate::follow::{self, Follower};
-use crate::kin::{Entered, Kin, PodReport, phases, pod_report};
+use crate::kin::{self, Entered, Kin, PodReport, phases, pod_report};
 use crate::manifest::Object;
 use crate::observe::{Observer, World};
 use crate::tell::Teller;
@@ -107,11 +107,10 @@ impl Session {
         Ok(session)
     }
 
-    /// The UIDs of the submitted Jobs and Pods: what a run is made of.
+    /// The UIDs of the submitted Jobs, SparkApplications and Pods: what a run is made of.
     #[must_use]
     pub(crate) fn work(&self) -> Vec<(ObjectName, String)> {
-        let works = |name: &ObjectName| matches!(name.kind.as_str(), "Job" | "Pod");
-        self.submitted.iter().filter(|(name, _)| works(name)).cloned().collect()
+        self.submitted.iter().filter(|(name, _)| kin::is_work(&name.kind)).cloned().collect()
     }
 
     /// The UIDs of the pods that belong to the submission.
@@ -226,7 +225,7 @@ impl Session {
     }
 }
 
-/// What to watch: the usual kinds and those asked for, in every namespace that the objects live in.
+/// What to watch: the usual kinds, those that the objects are of if they come to an end, and those asked for, in every namespace that the objects live in.
 async fn watched(
     cluster: &Cluster,
     objects: &[Object],
@@ -239,8 +238,12 @@ async fn watched(
             namespaces.insert(if name.namespace.is_empty() { NAMESPACE.to_owned() } else { name.namespace });
         }
     }
-    let kinds: BTreeSet<(&str, &str)> =
-        WATCHED.into_iter().chain(more.iter().map(|(version, kind)| (version.as_str(), kind.as_str()))).collect();
+    let own = objects.iter().filter_map(|object| {
+        let (version, kind) = (object.value["apiVersion"].as_str()?, object.value["kind"].as_str()?);
+        kin::is_work(kind).then_some((version, kind))
+    });
+    let more = more.iter().map(|(version, kind)| (version.as_str(), kind.as_str()));
+    let kinds: BTreeSet<(&str, &str)> = WATCHED.into_iter().chain(own).chain(more).collect();
     let mut watched = Vec::new();
     for (version, kind) in kinds {
         let resource = cluster.resource(version, kind).await?;

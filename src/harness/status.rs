@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tinderbox_api::spark::SparkApplication;
 use tinderbox_providers::embedded::{Embedded, process};
 use tinderbox_providers::{Found, Provider as _};
 
@@ -40,6 +41,8 @@ pub struct StatusReport {
     pub resident: Option<u64>,
     /// The nodes.
     pub nodes: Vec<Line>,
+    /// SparkApplications, in all namespaces.
+    pub applications: Vec<Line>,
     /// Jobs, in all namespaces.
     pub jobs: Vec<Line>,
     /// Pods, in all namespaces.
@@ -78,6 +81,7 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
         pid: None,
         resident: None,
         nodes: Vec::new(),
+        applications: Vec::new(),
         jobs: Vec::new(),
         pods: Vec::new(),
         others,
@@ -104,9 +108,20 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
     let nodes: ObjectList<Node> =
         Api::all(cluster.client.clone()).list(&ListParams::default()).await.map_err(Error::api("list nodes"))?;
     report.nodes = nodes.iter().map(|node| line("Node", node)).collect();
+    report.applications = applications(&cluster).await?;
     report.jobs = lines::<Job>(&cluster, "Job").await?;
     report.pods = lines::<Pod>(&cluster, "Pod").await?;
     Ok(report)
+}
+
+/// SparkApplications; none where their kind is not defined.
+async fn applications(cluster: &Cluster) -> Result<Vec<Line>, Error> {
+    let applications: Api<SparkApplication> = Api::all(cluster.client.clone());
+    match applications.list(&ListParams::default()).await {
+        Ok(found) => Ok(found.iter().map(|object| line("SparkApplication", object)).collect()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+        Err(error) => Err(Error::api("list SparkApplications")(error)),
+    }
 }
 
 async fn lines<K>(cluster: &Cluster, kind: &str) -> Result<Vec<Line>, Error>
@@ -137,7 +152,7 @@ fn line<K: Resource + Serialize>(kind: &str, object: &K) -> Line {
         _ => kin::phase(&value).unwrap_or_else(|| "Unknown".to_owned()),
     };
     let record = Record::of(kind, value);
-    let finished = matches!(state.as_str(), "Succeeded" | "Complete");
+    let finished = matches!(state.as_str(), "Succeeded" | "Complete" | "COMPLETED");
     Line {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::event::{Event, Talk};
 use crate::explain;
-use crate::kin::{Kin, millis, phases, role};
+use crate::kin::{Kin, is_work, millis, phases, role};
 use crate::observe::{View, World};
 
 /// Tells until it is dropped.
@@ -79,8 +79,11 @@ impl Telling {
 /// What was not told before, with its time.
 fn fresh(world: &World, kin: &Kin, began: Instant, told: &mut BTreeSet<String>) -> Vec<(u64, Event)> {
     let pods = kin.pods(world);
-    let jobs = world.of_kind("Job").map(|(uid, _)| uid).filter(|uid| kin.uids.contains(*uid));
-    let concerned: Vec<&String> = pods.iter().chain(jobs).collect();
+    let own = world
+        .records
+        .iter()
+        .filter(|(uid, record)| record.name.kind != "Pod" && is_work(&record.name.kind) && kin.uids.contains(*uid));
+    let concerned: Vec<&String> = pods.iter().chain(own.map(|(uid, _)| uid)).collect();
     let mut fresh = Vec::new();
     for uid in &concerned {
         let record = &world.records[*uid];
