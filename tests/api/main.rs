@@ -6,6 +6,7 @@ mod kubectl;
 mod pods;
 mod protocol;
 mod spark;
+mod submission;
 mod websocket;
 
 pub(crate) use tinderbox_tests::wire;

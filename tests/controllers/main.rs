@@ -9,6 +9,7 @@ mod quotas;
 mod rollouts;
 mod scheduling;
 mod services;
+mod spark;
 mod statefulsets;
 mod volumes;
 mod workloads;

@@ -60,7 +60,7 @@ async fn step(client: &Client, clock: &Clock, pod: &Pod, address: u8) {
                 "phase": if code == 0 { "Succeeded" } else { "Failed" },
                 "conditions": [{"type": "Ready", "status": "False", "reason": "PodCompleted", "lastTransitionTime": now}],
                 "containerStatuses": [{
-                    "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                    "name": pod.spec.as_ref().unwrap().containers[0].name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
                     "state": {"terminated": {"exitCode": code, "finishedAt": now}},
                 }],
             })

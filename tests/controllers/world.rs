@@ -32,6 +32,7 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serializ
 
 /// The cluster of one test.
 pub(crate) struct World {
+    pub(crate) server: ApiServer,
     pub(crate) client: Client,
     pub(crate) clock: Clock,
     pub(crate) dir: TempDir,
@@ -93,7 +94,7 @@ impl World {
             clock: clock.clone(),
         };
         tinderbox_controllers::spawn_all(client.clone(), config, &tracker, &token);
-        Self { client, clock, dir, tracker, token, hand }
+        Self { server: server.clone(), client, clock, dir, tracker, token, hand }
     }
 
     /// Moves the clock.

@@ -126,11 +126,12 @@ fn follow(observed: &Observed, now: Timestamp) -> Plan {
         }
     }
     executors::update(observed, &mut status, &mut plan);
-    if matches!(status.application_state.state, State::Submitted | State::Running) {
-        match observed.own_service() {
-            Some(service) => ui::describe(service, &mut status),
-            None => plan.push(Step::apply(&ui::wanted(observed))),
+    match observed.own_service() {
+        Some(service) => ui::describe(service, &mut status),
+        None if observed.state() == State::Submitted || status.application_state.state == State::Running => {
+            plan.push(Step::apply(&ui::wanted(observed)));
         }
+        None => {}
     }
     claim(observed, &status).into_iter().for_each(|step| plan.push(step));
     plan
@@ -263,6 +264,10 @@ fn terminated(observed: &Observed, now: Timestamp) -> Plan {
     }
     let mut status = observed.status.clone();
     executors::update(observed, &mut status, &mut plan);
+    // A driver may have ended before its service was there.
+    if let Some(service) = observed.own_service() {
+        ui::describe(service, &mut status);
+    }
     claim(observed, &status).into_iter().for_each(|step| plan.push(step));
     plan
 }

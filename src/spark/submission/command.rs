@@ -4,6 +4,7 @@
 
 use tinderbox_api::spark::{DeployMode, SparkApplicationSpec};
 
+use super::size::mebibytes;
 use super::{Conf, Identity, Refusal, refuse};
 
 /// The kind of an application, as it goes into `spark.kubernetes.resource.type`.
@@ -41,6 +42,9 @@ pub(super) fn prepare(spec: &SparkApplicationSpec, identity: &Identity, conf: &m
     if let Some((key, why)) = FOREIGN.iter().find(|(key, _)| conf.get(key).is_some()) {
         return refuse(format!("{key} is not supported by native submission: {why}"));
     }
+    amounts(conf)?;
+    // Where the driver runs is known to nobody yet, whatever is said.
+    conf.remove("spark.driver.host");
     if spec.mode.is_some_and(|mode| mode != DeployMode::Cluster) {
         return refuse("mode: only cluster is supported");
     }
@@ -53,9 +57,9 @@ pub(super) fn prepare(spec: &SparkApplicationSpec, identity: &Identity, conf: &m
         (Kind::R, _) => "org.apache.spark.deploy.RRunner".to_owned(),
         (Kind::Java, Some(class)) => class,
         (Kind::Java, None) => {
+            let scheme = resource.split(':').next().unwrap_or_default();
             return refuse(format!(
-                "Cannot load main class from JAR {resource} with URI {}. Please specify a class through --class.",
-                resource.split(':').next().unwrap_or_default()
+                "Failed to get main class in JAR with error 'No FileSystem for scheme \"{scheme}\"'.  Please specify one with --class."
             ));
         }
     };
@@ -85,6 +89,20 @@ pub(super) fn prepare(spec: &SparkApplicationSpec, identity: &Identity, conf: &m
     conf.set("spark.kubernetes.resource.type", name);
     let proxy_user = spec.proxy_user.clone().filter(|user| !user.is_empty());
     Ok(Command { kind, class, resource, arguments: spec.arguments.clone(), proxy_user })
+}
+
+/// Amounts that spark-submit looks at before anything else.
+/// Upstream rule: `validateSubmitArguments` in Spark's `SparkSubmitArguments.scala`.
+fn amounts(conf: &Conf) -> Result<(), Refusal> {
+    for (key, what) in [("spark.driver.memory", "Driver memory"), ("spark.executor.memory", "Executor memory")] {
+        if conf.get(key).is_some_and(|text| !mebibytes(text).is_ok_and(|amount| amount > 0)) {
+            return refuse(format!("{what} must be a positive number"));
+        }
+    }
+    if conf.get("spark.executor.cores").is_some_and(|text| !text.parse::<i32>().is_ok_and(|cores| cores > 0)) {
+        return refuse("Executor cores must be a positive number");
+    }
+    Ok(())
 }
 
 /// The kind follows from the file's name alone, as in spark-submit.

@@ -17,6 +17,11 @@ impl Conf {
         self.0.insert(key.into(), value.into());
     }
 
+    /// Forgets a key.
+    pub(super) fn remove(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
     /// Sets a key if there is a value that is not empty.
     fn set_some(&mut self, key: &str, value: Option<&String>) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {

@@ -21,7 +21,7 @@ pub use conf::Conf;
 pub use names::{Identity, driver_pod_name, short_name};
 pub use objects::{Objects, bare, objects};
 pub(crate) use template::controller;
-pub use template::{driver as driver_template, executor as executor_template};
+pub use template::{driver as driver_template, text as template_text};
 
 /// Spark's container in a driver pod.
 pub const DRIVER_CONTAINER: &str = "spark-kubernetes-driver";

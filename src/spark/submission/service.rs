@@ -51,13 +51,11 @@ pub(super) fn service(
     prefix: &str,
     selector: &BTreeMap<String, String>,
 ) -> Result<Service, Refusal> {
-    for (key, why) in [
-        ("spark.driver.bindAddress", "as the driver's bind address is managed and set to the driver pod's IP address."),
-        ("spark.driver.host", "as the driver's hostname will be managed via a Kubernetes service."),
-    ] {
-        if conf.get(key).is_some() {
-            return refuse(format!("requirement failed: {key} is not supported in Kubernetes mode, {why}"));
-        }
+    if conf.get("spark.driver.bindAddress").is_some() {
+        return refuse(
+            "requirement failed: spark.driver.bindAddress is not supported in Kubernetes mode, as the driver's bind address \
+             is managed and set to the driver pod's IP address.",
+        );
     }
     let ports = Ports::of(conf)?;
     let mut name = format!("{prefix}{SUFFIX}");

@@ -56,7 +56,7 @@ pub fn driver(app: &SparkApplication, spec: &SparkApplicationSpec) -> Result<Pod
 ///
 /// # Errors
 /// When the user's template is no pod, or when it cannot say what the application wants.
-pub fn executor(app: &SparkApplication, spec: &SparkApplicationSpec) -> Result<Pod, Refusal> {
+pub(super) fn executor(app: &SparkApplication, spec: &SparkApplicationSpec) -> Result<Pod, Refusal> {
     let mut pod = begin("executor", &spec.executor.pod, EXECUTOR_CONTAINER)?;
     pod.owner_references_mut().push(owner(app));
     patch(Role::Executor, spec, &mut pod)?;
@@ -64,7 +64,10 @@ pub fn executor(app: &SparkApplication, spec: &SparkApplicationSpec) -> Result<P
 }
 
 /// A template as a file. A container without a name has none in the file either: Spark gives it one.
-pub(super) fn text(pod: &Pod) -> Result<String, Refusal> {
+///
+/// # Errors
+/// When it cannot be written as text.
+pub fn text(pod: &Pod) -> Result<String, Refusal> {
     let mut value = serde_json::to_value(pod).map_err(|error| Refusal(error.to_string()))?;
     for field in ["containers", "initContainers"] {
         for container in value["spec"][field].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
