@@ -58,7 +58,7 @@ fn subscribe(view: &View, queue: &Queue<ObjectKey>) {
     view.pods.subscribe(move |change| {
         members.see(change);
         for pod in [change.old, change.new].into_iter().flatten() {
-            application_of(&**pod).into_iter().for_each(|key| marked.add(key));
+            application_of(pod).into_iter().for_each(|key| marked.add(key));
         }
     });
     let marked = queue.clone();

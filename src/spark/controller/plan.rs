@@ -126,11 +126,10 @@ fn follow(observed: &Observed, now: Timestamp) -> Plan {
         }
     }
     executors::update(observed, &mut status, &mut plan);
+    let begins = observed.state() == State::Submitted || status.application_state.state == State::Running;
     match observed.own_service() {
         Some(service) => ui::describe(service, &mut status),
-        None if observed.state() == State::Submitted || status.application_state.state == State::Running => {
-            plan.push(Step::apply(&ui::wanted(observed)));
-        }
+        None if begins && observed.driver().is_some() => plan.push(Step::apply(&ui::wanted(observed))),
         None => {}
     }
     claim(observed, &status).into_iter().for_each(|step| plan.push(step));

@@ -80,10 +80,10 @@ fn properties(text: &str) -> Value {
         }
         made
     };
+    let pair = Regex::new(r"^((?:[^\\=]|\\.)*)=(.*)$").unwrap();
     let mut pairs = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let ends = Regex::new(r"^((?:[^\\=]|\\.)*)=(.*)$").unwrap();
-        let found = ends.captures(line).unwrap_or_else(|| panic!("no property: {line}"));
+        let found = pair.captures(line).unwrap_or_else(|| panic!("no property: {line}"));
         let (key, value) = (unescaped(&found[1]), unescaped(&found[2]));
         let own = key.starts_with("spark.kubernetes.authenticate.submission.");
         if !own && key != "spark.app.submitTime" {
