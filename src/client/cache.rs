@@ -61,7 +61,7 @@ impl<K> Clone for Cache<K> {
 struct Inner<K> {
     state: RwLock<State<K>>,
     handlers: RwLock<Vec<Handler<K>>>,
-    synced: watch::Sender<bool>,
+    progress: watch::Sender<Progress>,
     shrink: fn(&mut K),
 }
 
@@ -75,6 +75,17 @@ struct State<K> {
     listing: Option<BTreeSet<ObjectKey>>,
     /// Uids that a writer knows to be gone and the watch has not reported yet.
     gone: BTreeSet<String>,
+}
+
+/// How far a cache has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// There has been no complete list.
+    Listing,
+    /// There has been one.
+    Synced,
+    /// There has been none, and there will be none.
+    Ended,
 }
 
 impl<K: Cached> Default for Cache<K> {
@@ -96,13 +107,24 @@ impl<K: Cached> Cache<K> {
                 gone: BTreeSet::new(),
             }),
             handlers: RwLock::default(),
-            synced: watch::Sender::new(false),
+            progress: watch::Sender::new(Progress::Listing),
             shrink,
         }))
     }
 
     /// Lists and watches until cancelled; failures are retried with growing pauses.
     pub async fn run(&self, api: Api<K>, config: watcher::Config, token: CancellationToken) {
+        self.follow(api, config, token).await;
+        self.0.progress.send_if_modified(|progress| {
+            let waiting = *progress == Progress::Listing;
+            if waiting {
+                *progress = Progress::Ended;
+            }
+            waiting
+        });
+    }
+
+    async fn follow(&self, api: Api<K>, config: watcher::Config, token: CancellationToken) {
         let path = api.resource_url().to_owned();
         let mut events = pin!(watcher(api, config));
         let mut pause = FIRST_RETRY;
@@ -134,11 +156,13 @@ impl<K: Cached> Cache<K> {
     /// Returns after the first complete list.
     ///
     /// # Errors
-    /// When the cache was dropped before.
+    /// When the watch ended before.
     pub async fn synced(&self) -> Result<()> {
-        let mut synced = self.0.synced.subscribe();
-        let outcome = synced.wait_for(|synced| *synced).await.map(|_| ());
-        outcome.map_err(|_| Error::NotSynced(std::any::type_name::<K>().to_owned()))
+        let mut progress = self.0.progress.subscribe();
+        match progress.wait_for(|progress| *progress != Progress::Listing).await.as_deref() {
+            Ok(Progress::Synced) => Ok(()),
+            _ => Err(Error::NotSynced(std::any::type_name::<K>().to_owned())),
+        }
     }
 
     /// Calls `handler` for every object that is there and for every change from now on. Handlers are called without any
@@ -249,7 +273,7 @@ impl<K: Cached> Cache<K> {
                 for old in lost {
                     self.tell(Some(&old), None);
                 }
-                self.0.synced.send_replace(true);
+                self.0.progress.send_replace(Progress::Synced);
             }
         }
     }

@@ -39,7 +39,10 @@ pub fn spawn(client: &Client, config: Config, tracker: &TaskTracker, token: &Can
     let applier = Applier::new(caches.clone(), recorder, NAME);
     let token = token.clone();
     tracker.spawn(async move {
-        if let Err(error) = controller::run(caches, applier, config, token).await {
+        let ended = controller::run(caches, applier, config, token.clone()).await;
+        if let Err(error) = ended
+            && !token.is_cancelled()
+        {
             tracing::error!(controller = NAME, error = %chain(&error), "ended");
         }
     });

@@ -95,3 +95,17 @@ fn finds_by_controller_and_namespace_and_tells_of_changes() {
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(*seen, [(false, true), (true, false), (false, true)]);
 }
+
+#[tokio::test]
+async fn who_waits_for_the_first_list_is_told_when_there_will_be_none() {
+    let cache: Cache<ConfigMap> = Cache::default();
+    let (token, nobody) = (CancellationToken::new(), kube::Config::new("http://127.0.0.1:1".parse().unwrap()));
+    let api = Api::all(kube::Client::try_from(nobody).unwrap());
+    let waiting = cache.synced();
+    let cancelled = async {
+        token.cancel();
+        cache.run(api, watcher::Config::default(), token.clone()).await;
+    };
+    let (told, ()) = tokio::join!(waiting, cancelled);
+    assert!(matches!(told, Err(Error::NotSynced(_))));
+}
