@@ -43,6 +43,9 @@ fn a_life_leaves_nothing_behind() {
     cluster.kubectl(&["wait", "pod/one", "--for=condition=Ready", "--timeout=60s"]).succeeded();
     assert_eq!(cluster.kubectl(&["logs", "one"]).succeeded(), "hello\n");
     assert_eq!(cluster.kubectl(&["exec", "one", "--", "hostname"]).succeeded(), "one\n");
+    // The node's own sparing of memory is no limit of its pods.
+    let pages = cluster.kubectl(&["exec", "one", "--", "grep", "THP_enabled", "/proc/1/status"]).succeeded();
+    assert_eq!(pages, "THP_enabled:\t1\n");
     let process = machine::process_with(&format!("sleep\0{marker}")).expect("the pod is a process of this machine");
 
     let port = cluster.port();

@@ -90,6 +90,8 @@ impl Identity {
         };
         let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
         rustix::thread::set_capabilities(None, sets).attempt(|| "set capabilities".to_owned())?;
+        // The node process does without huge pages, and what it starts inherits that; what runs in a container shall not.
+        rustix::thread::disable_transparent_huge_pages(false).attempt(|| "allow huge pages".to_owned())?;
         rustix::thread::set_no_new_privs(true).attempt(|| "set no_new_privs".to_owned())
     }
 

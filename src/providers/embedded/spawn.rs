@@ -50,6 +50,8 @@ impl Newborn {
             .args(["node", "--name", folder.name(), "--state"])
             .arg(folder.path())
             .env(FDS, format!("{},{}", writer.as_raw_fd(), lock.as_raw_fd()))
+            // Huge pages take a third of the node's memory for room that it never uses; pods get them back.
+            .env("MIMALLOC_ALLOW_THP", "0")
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(fail)?)
