@@ -6,9 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector as Selector, 
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use tinderbox_api::selector::LabelSelector;
-use tinderbox_client::cache::controller_uid;
+use tinderbox_client::cache::{Cached, controller_uid};
 use tinderbox_client::plan::encode;
-use tinderbox_client::{Error, Result, Step};
+use tinderbox_client::{Cache, Error, ObjectKey, Result, Step};
 
 /// The reference by which an object controls another.
 pub(crate) fn controller_reference<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
@@ -26,6 +26,24 @@ pub(crate) fn controller_reference<K: Resource<DynamicType = ()>>(owner: &K) -> 
 pub(crate) fn controller_of<K: Resource>(object: &K) -> Option<&OwnerReference> {
     let owners = object.meta().owner_references.as_deref().unwrap_or_default();
     owners.iter().find(|owner| owner.controller == Some(true))
+}
+
+/// The owners among `owners` that a change of `object` may concern: the one that controls it, or, where nobody does, all in its
+/// namespace that want it.
+pub(crate) fn owners_of<K, O>(object: &K, owners: &Cache<O>, wants: impl Fn(&O) -> bool) -> Vec<ObjectKey>
+where
+    K: Resource,
+    O: Cached + Resource<DynamicType = ()>,
+{
+    let namespace = object.meta().namespace.clone().unwrap_or_default();
+    match controller_of(object) {
+        Some(owner) if owner.kind == O::kind(&()) => vec![ObjectKey::new(namespace, &owner.name)],
+        Some(_) => Vec::new(),
+        None => {
+            let owners = owners.in_namespace(&namespace);
+            owners.iter().filter(|owner| wants(owner)).map(|owner| ObjectKey::of(&**owner)).collect()
+        }
+    }
 }
 
 /// Whether an object is on its way out.

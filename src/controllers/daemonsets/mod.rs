@@ -18,7 +18,7 @@ use tinderbox_client::{Applier, Cache, Change, ObjectKey, Queue, Result, Runner,
 
 use self::backoff::Backoff;
 use crate::context::Context;
-use crate::meta::{controller_of, selector};
+use crate::meta::{self, selector};
 
 #[derive(Clone)]
 struct World {
@@ -81,19 +81,10 @@ fn subscribe(world: &World, queue: &Queue<ObjectKey>) {
 }
 
 fn owners_of(pod: &Pod, sets: &Cache<DaemonSet>) -> Vec<ObjectKey> {
-    let namespace = pod.namespace().unwrap_or_default();
-    match controller_of(pod) {
-        Some(owner) if owner.kind == "DaemonSet" => vec![ObjectKey::new(namespace, &owner.name)],
-        Some(_) => Vec::new(),
-        None => {
-            let sets = sets.in_namespace(&namespace);
-            let wants = |set: &&Arc<DaemonSet>| {
-                let wanted = set.spec.as_ref().and_then(|spec| selector(&spec.selector).ok());
-                wanted.is_some_and(|wanted| wanted.matches_map(pod.metadata.labels.as_ref()))
-            };
-            sets.iter().filter(wants).map(|set| ObjectKey::of(&**set)).collect()
-        }
-    }
+    meta::owners_of(pod, sets, |set| {
+        let wanted = set.spec.as_ref().and_then(|spec| selector(&spec.selector).ok());
+        wanted.is_some_and(|wanted| wanted.matches_map(pod.metadata.labels.as_ref()))
+    })
 }
 
 async fn reconcile(world: World, key: ObjectKey, now: Timestamp) -> Result<Action> {

@@ -12,11 +12,10 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 use tinderbox_client::{Applier, Cache, Change, ObjectKey, Queue, Result, Runner, runner::Action};
 
 use crate::context::Context;
-use crate::meta::{controller_of, selector};
+use crate::meta::{self, controller_of, selector};
 
 #[derive(Clone)]
 struct World {
@@ -79,19 +78,10 @@ fn subscribe(world: &World, queue: &Queue<ObjectKey>) {
 }
 
 fn owners_of(set: &ReplicaSet, deployments: &Cache<Deployment>) -> Vec<ObjectKey> {
-    let namespace = set.namespace().unwrap_or_default();
-    match controller_of(set) {
-        Some(owner) if owner.kind == "Deployment" => vec![ObjectKey::new(namespace, &owner.name)],
-        Some(_) => Vec::new(),
-        None => {
-            let deployments = deployments.in_namespace(&namespace);
-            let wants = |deployment: &&Arc<Deployment>| {
-                let wanted = deployment.spec.as_ref().and_then(|spec| selector(&spec.selector).ok());
-                wanted.is_some_and(|wanted| wanted.matches_map(set.metadata.labels.as_ref()))
-            };
-            deployments.iter().filter(wants).map(|one| ObjectKey::of(&**one)).collect()
-        }
-    }
+    meta::owners_of(set, deployments, |deployment| {
+        let wanted = deployment.spec.as_ref().and_then(|spec| selector(&spec.selector).ok());
+        wanted.is_some_and(|wanted| wanted.matches_map(set.metadata.labels.as_ref()))
+    })
 }
 
 async fn reconcile(world: World, key: ObjectKey, now: Timestamp) -> Result<Action> {

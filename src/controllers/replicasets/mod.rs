@@ -8,11 +8,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 use tinderbox_client::{Applier, Cache, Error, ObjectKey, Queue, Result, Runner, runner::Action};
 
 use crate::context::Context;
-use crate::meta::controller_of;
+use crate::meta;
 
 /// Runs the controller.
 pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
@@ -49,21 +48,10 @@ pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
 }
 
 fn owners_of(pod: &Pod, sets: &Cache<ReplicaSet>) -> Vec<ObjectKey> {
-    let namespace = pod.namespace().unwrap_or_default();
-    match controller_of(pod) {
-        Some(owner) if owner.kind == "ReplicaSet" => vec![ObjectKey::new(namespace, &owner.name)],
-        Some(_) => Vec::new(),
-        None => {
-            let sets = sets.in_namespace(&namespace);
-            let wanting = sets.iter().filter(|set| {
-                let selector = set.spec.as_ref().map(|spec| &spec.selector);
-                selector
-                    .and_then(|selector| crate::meta::selector(selector).ok())
-                    .is_some_and(|selector| selector.matches_map(pod.metadata.labels.as_ref()))
-            });
-            wanting.map(|set| ObjectKey::of(&**set)).collect()
-        }
-    }
+    meta::owners_of(pod, sets, |set| {
+        let wanted = set.spec.as_ref().and_then(|spec| meta::selector(&spec.selector).ok());
+        wanted.is_some_and(|wanted| wanted.matches_map(pod.metadata.labels.as_ref()))
+    })
 }
 
 async fn reconcile(

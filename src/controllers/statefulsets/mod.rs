@@ -16,7 +16,7 @@ use kube::ResourceExt;
 use tinderbox_client::{Applier, Cache, ObjectKey, Queue, Result, Runner, runner::Action};
 
 use crate::context::Context;
-use crate::meta::controller_of;
+use crate::meta;
 
 #[derive(Clone)]
 struct World {
@@ -79,16 +79,7 @@ fn subscribe(world: &World, queue: &Queue<ObjectKey>) {
 }
 
 fn owners_of(pod: &Pod, sets: &Cache<StatefulSet>) -> Vec<ObjectKey> {
-    let namespace = pod.namespace().unwrap_or_default();
-    match controller_of(pod) {
-        Some(owner) if owner.kind == "StatefulSet" => vec![ObjectKey::new(namespace, &owner.name)],
-        Some(_) => Vec::new(),
-        None => {
-            let sets = sets.in_namespace(&namespace);
-            let wanting = sets.iter().filter(|set| identity::ordinal(set, pod).is_some());
-            wanting.map(|set| ObjectKey::of(&**set)).collect()
-        }
-    }
+    meta::owners_of(pod, sets, |set| identity::ordinal(set, pod).is_some())
 }
 
 async fn reconcile(world: World, key: ObjectKey, now: Timestamp) -> Result<Action> {
