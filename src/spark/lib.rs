@@ -3,9 +3,12 @@
 
 mod controller;
 pub mod defaults;
+mod schedule;
 pub mod submission;
 
+use futures::FutureExt;
 use kube::Client;
+pub use schedule::run_at;
 use tinderbox_client::{Applier, Caches, Clock, Recorder, error::chain};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,13 +40,16 @@ pub fn spawn(client: &Client, config: Config, tracker: &TaskTracker, token: &Can
     let caches = Caches::new(client.clone(), tracker.clone(), token.clone());
     let recorder = Recorder::new(client.clone(), NAME, config.clock.clone(), tracker, token.clone());
     let applier = Applier::new(caches.clone(), recorder, NAME);
-    let token = token.clone();
-    tracker.spawn(async move {
-        let ended = controller::run(caches, applier, config, token.clone()).await;
-        if let Err(error) = ended
-            && !token.is_cancelled()
-        {
-            tracing::error!(controller = NAME, error = %chain(&error), "ended");
-        }
-    });
+    let schedules = schedule::run(caches.clone(), applier.clone(), config.clock.clone(), token.clone());
+    let applications = controller::run(caches, applier, config, token.clone());
+    for (kind, run) in [("ScheduledSparkApplication", schedules.boxed()), ("SparkApplication", applications.boxed())] {
+        let token = token.clone();
+        tracker.spawn(async move {
+            if let Err(error) = run.await
+                && !token.is_cancelled()
+            {
+                tracing::error!(controller = NAME, kind, error = %chain(&error), "ended");
+            }
+        });
+    }
 }

@@ -74,6 +74,17 @@ impl Schedule {
             Times::Fields(fields) => fields.next(&self.zone, second),
         }
     }
+
+    /// Whether the schedule can be due at `time`: what repeats after a while can be at any.
+    #[must_use]
+    pub fn has(&self, time: Timestamp) -> bool {
+        match &self.times {
+            Times::Every(_) => true,
+            Times::Fields(_) => {
+                time.checked_sub(SignedDuration::from_secs(1)).is_ok_and(|before| self.next(before) == Some(time))
+            }
+        }
+    }
 }
 
 impl Fields {
