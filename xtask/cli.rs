@@ -98,6 +98,9 @@ pub(crate) struct Run {
     /// An app of `manifests/apps`, or a manifest file or folder.
     #[arg(value_name = "NAME|FILE|DIR")]
     pub(crate) target: String,
+    /// Start the run that the schedule in it starts at this moment, as in `2026-01-31T02:00Z`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<jiff::Timestamp>,
     /// Give up after this time, as in `90s` or `10m`.
     #[arg(long, default_value = "15m", value_name = "TIME", value_parser = tinderbox::scenario::parse_duration)]
     pub(crate) timeout: std::time::Duration,

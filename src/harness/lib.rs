@@ -6,7 +6,8 @@
 //! let talk = tinderbox::Talk::silent();
 //! let (_, cluster) = tinderbox::up::up(&project, "up", std::future::pending(), &talk).await?;
 //! let app = project.target("flights-report")?;
-//! let report = tinderbox::run::run(&project, &cluster, "flights-report", &app, std::time::Duration::from_secs(300), std::future::pending(), &talk).await?;
+//! let what = tinderbox::run::What { app: "flights-report", path: &app, at: None, budget: std::time::Duration::from_secs(300) };
+//! let report = tinderbox::run::run(&project, &cluster, what, std::future::pending(), &talk).await?;
 //! assert_eq!(report.outcome, tinderbox::run::Outcome::Succeeded);
 //! # Ok(()) }
 //! ```
@@ -29,6 +30,7 @@ pub mod kubectl;
 pub mod kustomize;
 pub mod logs;
 pub mod manifest;
+mod moment;
 mod observe;
 pub mod project;
 pub mod report;

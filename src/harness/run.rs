@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::apply::finished;
@@ -13,6 +14,7 @@ use crate::explain::Explanation;
 use crate::images;
 use crate::kin::{self, PodReport, millis};
 use crate::manifest;
+use crate::moment;
 use crate::observe::{Record, World};
 use crate::project::Project;
 use crate::session::{Session, Submitted};
@@ -27,6 +29,19 @@ pub enum Outcome {
     Failed,
     /// Its objects are applied, and there is nothing among them that ends.
     Applied,
+}
+
+/// What is to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct What<'a> {
+    /// What to call it.
+    pub app: &'a str,
+    /// Where its manifests are.
+    pub path: &'a Path,
+    /// Not its objects, but the run that the schedule among them starts at this moment.
+    pub at: Option<Timestamp>,
+    /// How long it may take.
+    pub budget: Duration,
 }
 
 /// The report of one run.
@@ -47,7 +62,7 @@ pub struct RunReport {
     pub explanation: Option<Explanation>,
 }
 
-/// Submits what lies at `path` and follows it to its end, at most for `budget` and until `stop` ends; stopped, the job goes on
+/// Submits something and follows it to its end, at most for its budget and until `stop` ends; stopped, the job goes on
 /// without us.
 ///
 /// # Errors
@@ -55,16 +70,19 @@ pub struct RunReport {
 pub async fn run(
     project: &Project,
     cluster: &Cluster,
-    app: &str,
-    path: &Path,
-    budget: Duration,
+    what: What<'_>,
     stop: impl Future<Output = ()>,
     talk: &Talk,
 ) -> Result<RunReport, Error> {
+    let What { app, path, at, budget } = what;
     let mut stop = std::pin::pin!(stop);
     let objects = manifest::load(path)?;
     let submitted = async {
         images::fetch(project, &objects, talk).await;
+        let objects = match at {
+            Some(moment) => vec![moment::prepare(cluster, objects, moment, talk).await?],
+            None => objects,
+        };
         Session::submit(cluster, objects, &[], talk).await
     };
     let session = tokio::select! {

@@ -23,7 +23,7 @@ use crate::tell::Teller;
 const WATCHED: [(&str, &str); 4] =
     [("v1", "Pod"), ("batch/v1", "Job"), ("v1", "Event"), ("v1", "PersistentVolumeClaim")];
 /// The namespace of objects that name none, as kubectl has it.
-const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "default";
 /// How long a log may still come after its container has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 

@@ -3,6 +3,7 @@
 
 use kube::Client;
 use tinderbox_client::Clock;
+pub use tinderbox_spark::run_at;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

@@ -2,7 +2,7 @@
 
 use tinderbox::Error;
 use tinderbox::cluster::Cluster;
-use tinderbox::run::{self, Outcome};
+use tinderbox::run::{self, Outcome, What};
 
 use super::Context;
 use crate::cli;
@@ -19,9 +19,7 @@ pub(super) async fn run(
     let report = run::run(
         &context.project,
         &cluster,
-        &arguments.target,
-        &path,
-        arguments.timeout,
+        What { app: &arguments.target, path: &path, at: arguments.at, budget: arguments.timeout },
         stop,
         &context.ui.with_logs().talk(),
     )

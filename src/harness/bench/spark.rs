@@ -11,7 +11,7 @@ use super::Figure;
 use crate::error::Error;
 use crate::event::{Event, Role, Talk};
 use crate::project::Project;
-use crate::run::{self, Outcome};
+use crate::run::{self, Outcome, What};
 use crate::up;
 
 /// The app that is measured, and its image.
@@ -105,7 +105,8 @@ async fn on_cluster(project: &Project) -> Result<(Duration, Duration), Error> {
     });
     let (_, cluster) = up::up(project, "bench", std::future::pending(), &listener).await?;
     let path = project.target(APP)?;
-    let report = run::run(project, &cluster, APP, &path, PATIENCE, std::future::pending(), &listener).await?;
+    let what = What { app: APP, path: &path, at: None, budget: PATIENCE };
+    let report = run::run(project, &cluster, what, std::future::pending(), &listener).await?;
     let said = *found.lock().unwrap_or_else(PoisonError::into_inner);
     let driver = report.pods.iter().find(|pod| pod.role == Role::Driver);
     let ran = driver.and_then(|pod| pod.containers.iter().find_map(|container| container.ran_ms));
