@@ -55,6 +55,11 @@ fn wrong_words_are_told_with_the_near_one() {
 
         For more information, try '--help'.
     "#);
+    insta::assert_snapshot!(wrong(&cluster, &["run", "x", "--at", "2026-01-31"]), @r#"
+        error: invalid value '2026-01-31' for '--at <TIME>': failed to find time component, which is required for parsing a timestamp
+
+        For more information, try '--help'.
+    "#);
     cluster.assert_gone();
 }
 
