@@ -171,7 +171,7 @@ pub(super) fn basic(
     for name in secrets.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         spec.image_pull_secrets.get_or_insert_default().push(LocalObjectReference { name: name.to_owned() });
     }
-    let scheduler = conf.get("spark.kubernetes.driver.schedulerName");
+    let scheduler = conf.get("spark.kubernetes.driver.scheduler.name");
     if let Some(scheduler) = scheduler.or_else(|| conf.get("spark.kubernetes.scheduler.name")) {
         spec.scheduler_name = Some(scheduler.to_owned());
     }
@@ -229,7 +229,7 @@ pub(super) fn run(conf: &Conf, command: &Command, container: &mut Container) {
     if command.kind == Kind::Python {
         let env = container.env.get_or_insert_default();
         let python = conf.get("spark.pyspark.python");
-        let driver = conf.get("spark.pyspark.driver.python");
+        let driver = conf.get("spark.pyspark.driver.python").or(python);
         env.extend(python.map(|value| variable("PYSPARK_PYTHON", value)));
         env.extend(driver.map(|value| variable("PYSPARK_DRIVER_PYTHON", value)));
     }
