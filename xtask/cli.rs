@@ -79,8 +79,7 @@ pub(crate) enum Verb {
     Bench(Bench),
     /// Take the cluster away with all that belongs to it.
     Down(Down),
-    /// The node process itself; started by `up`.
-    #[command(hide = true)]
+    /// The virtual nodes of the cluster: list them, kill one, start it again.
     Node(Node),
 }
 
@@ -182,8 +181,31 @@ pub(crate) struct Down {
 
 /// `node`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Node {
-    /// Folder of the cluster's state.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    /// Folder of the cluster's state: this process becomes the node process, which `up` starts.
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) state: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) action: Option<NodeAction>,
+}
+
+/// What to do with nodes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeAction {
+    /// The nodes, and what they have.
+    List,
+    /// End a node's processes at once and without a word, as a machine that loses its power.
+    Kill(NodeName),
+    /// Start a node that was killed.
+    Start(NodeName),
+}
+
+/// Which node.
+#[derive(Debug, Args)]
+pub(crate) struct NodeName {
+    /// The node's name.
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
 }

@@ -8,6 +8,7 @@ use tinderbox::explain::Explanation;
 use tinderbox::export::ExportReport;
 use tinderbox::kin::PodReport;
 use tinderbox::kubectl::Access;
+use tinderbox::nodes::{NodeLine, PowerReport};
 use tinderbox::providers::Arrival;
 use tinderbox::report::duration;
 use tinderbox::run::{Outcome, RunReport};
@@ -189,6 +190,47 @@ pub(crate) fn e2e(report: &E2eReport) -> String {
 
 fn indent(text: &str) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The nodes of a cluster.
+pub(crate) fn nodes(nodes: &[NodeLine]) -> String {
+    table(
+        &["NODE", "POOL", "STATE", "ADDRESS", "CPU", "MEMORY", "PODS", "TAINTS"],
+        nodes.iter().map(|node| {
+            let mut state = node.state.to_owned();
+            if node.cordoned {
+                state.push_str(", cordoned");
+            }
+            if !node.power {
+                state.push_str(", killed");
+            }
+            let pods = node.pods.to_string();
+            let taints = node.taints.join(" ");
+            let text = |text: &String| text.clone();
+            vec![
+                text(&node.name),
+                text(&node.pool),
+                state,
+                text(&node.address),
+                text(&node.cpu),
+                text(&node.memory),
+                pods,
+                taints,
+            ]
+        }),
+    )
+}
+
+/// What killing or starting a node came to.
+pub(crate) fn power(report: &PowerReport) -> String {
+    let PowerReport { node, power, already, took_ms, next } = report;
+    let took = duration(*took_ms);
+    match (already, power) {
+        (true, true) => format!("node {node} runs already"),
+        (true, false) => format!("node {node} is killed already"),
+        (false, true) => format!("node {node} is ready ({took}): {next}"),
+        (false, false) => format!("node {node} is killed ({took}): {next}"),
+    }
 }
 
 /// What there is of a cluster.

@@ -1,6 +1,6 @@
 //! What every room shares and no room owns: custom resource types and their definitions, quantities, quotas, selectors, names,
-//! schedules, manifests as kubectl reads them, and the streams between the API server and a node. It must not talk to anything:
-//! no network, no clock, no files but time zones.
+//! schedules, pools of nodes, manifests as kubectl reads them, and the streams between the API server and a node. It must not
+//! talk to anything: no network, no clock, no files but time zones.
 
 #[macro_use]
 mod record;
@@ -9,6 +9,7 @@ pub mod crd;
 pub mod cron;
 pub mod manifest;
 pub mod names;
+pub mod pools;
 pub mod quantity;
 pub mod quota;
 pub mod selector;

@@ -72,6 +72,9 @@ pub struct Config {
     pub advertised: Vec<std::net::SocketAddrV4>,
     /// What signs and checks the tokens of service accounts.
     pub tokens: Arc<Tokens>,
+    /// How long pods tolerate a node that is not ready or not reached, unless they say so themselves
+    /// (`--default-unreachable-toleration-seconds`).
+    pub toleration_seconds: u32,
 }
 
 /// Why a configuration in memory could not be made.
@@ -97,6 +100,7 @@ impl Config {
             service_range: [10, 96],
             advertised: vec![std::net::SocketAddrV4::new([10, 244, 0, 1].into(), 6443)],
             tokens,
+            toleration_seconds: 300,
         }
     }
 

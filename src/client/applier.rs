@@ -129,8 +129,9 @@ impl Applier {
                 None => request.replace(name, &post, encode(body)?),
                 Some(one) => request.replace_subresource(one, name, &post, encode(body)?),
             },
-            Verb::Delete { uid, version, propagation } => {
+            Verb::Delete { uid, version, propagation, grace } => {
                 let params = DeleteParams {
+                    grace_period_seconds: *grace,
                     propagation_policy: propagation.clone(),
                     preconditions: Some(Preconditions {
                         uid: Some(uid.clone()).filter(|uid| !uid.is_empty()),

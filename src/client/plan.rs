@@ -119,6 +119,8 @@ pub enum Verb {
         version: Option<String>,
         /// What happens to its dependents.
         propagation: Option<PropagationPolicy>,
+        /// Seconds that it gets instead of its own grace.
+        grace: Option<u32>,
     },
 }
 
@@ -200,8 +202,18 @@ impl Step {
             uid: object.uid().unwrap_or_default(),
             version: None,
             propagation: Some(PropagationPolicy::Background),
+            grace: None,
         };
         Self::new(object, verb)
+    }
+
+    /// The same delete without any grace.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        if let Verb::Delete { grace, .. } = &mut self.verb {
+            *grace = Some(0);
+        }
+        self
     }
 
     /// The event to publish when the step went well; the object's name follows `message`.

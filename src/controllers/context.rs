@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::Client;
 use tinderbox_client::{Applier, Caches, Clock, Recorder};
@@ -17,6 +18,8 @@ pub struct Config {
     pub volumes_dir: PathBuf,
     /// Where the time comes from.
     pub clock: Clock,
+    /// How long a node may be silent before it counts as not ready (`--node-monitor-grace-period`).
+    pub node_grace: Duration,
 }
 
 /// A controller's view of the world. Cheap to clone.

@@ -9,12 +9,14 @@ mod daemonsets;
 mod deployments;
 mod disruption;
 mod endpoints;
+mod eviction;
 mod gc;
 mod hash;
 mod jobs;
 mod meta;
 mod namespaces;
 mod nodes;
+mod podgc;
 mod pods;
 mod quotas;
 mod replicasets;
@@ -65,6 +67,8 @@ fn table(resources: &Resources) -> Vec<(&'static str, Run)> {
         ("volumes", Arc::new(volumes::run)),
         ("aggregation", Arc::new(aggregation::run)),
         ("nodes", Arc::new(nodes::run)),
+        ("eviction", Arc::new(eviction::run)),
+        ("pod garbage", Arc::new(podgc::run)),
         ("disruption", Arc::new(disruption::run)),
         ("resources", over(resources::run)),
         ("quotas", over(quotas::run)),

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
+use tinderbox_client::Step;
 use tinderbox_client::clock::after;
 
 use crate::meta::is_deleting;
@@ -37,6 +38,38 @@ pub(crate) fn is_active(pod: &Pod) -> bool {
 pub(crate) fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
     let conditions = pod.status.as_ref()?.conditions.as_deref()?;
     conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Says of a pod that it is about to be deleted, why, and that it has failed if so it is; nothing where that is said already.
+pub(crate) fn disrupt(pod: &Pod, phase: Option<&str>, words: (&str, &str), now: Timestamp) -> Option<Step> {
+    let mut status = pod.status.clone().unwrap_or_default();
+    if let Some(phase) = phase {
+        status.phase = Some(phase.to_owned());
+    }
+    set_condition(&mut status, "DisruptionTarget", "True", words, now);
+    Step::status(pod, pod.status.as_ref(), &status)
+}
+
+/// Gives a status a condition, which keeps its time while it keeps its state.
+pub(crate) fn set_condition(
+    status: &mut PodStatus,
+    type_: &str,
+    word: &str,
+    (reason, message): (&str, &str),
+    now: Timestamp,
+) {
+    let conditions = status.conditions.get_or_insert_default();
+    let kept = conditions.iter().find(|condition| condition.type_ == type_ && condition.status == word);
+    let since = kept.and_then(|known| known.last_transition_time.clone());
+    conditions.retain(|condition| condition.type_ != type_);
+    conditions.push(PodCondition {
+        type_: type_.to_owned(),
+        status: word.to_owned(),
+        reason: Some(reason.to_owned()),
+        message: Some(message.to_owned()),
+        last_transition_time: since.or(Some(Time(now))),
+        ..PodCondition::default()
+    });
 }
 
 /// Whether the pod is ready.

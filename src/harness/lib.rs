@@ -31,6 +31,7 @@ pub mod kustomize;
 pub mod logs;
 pub mod manifest;
 mod moment;
+pub mod nodes;
 mod observe;
 pub mod project;
 pub mod report;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use tinderbox_api::pools::Nodes;
 use tinderbox_providers::embedded::{Embedded, NativeImage, Settings};
 
 use crate::error::Error;
@@ -20,6 +21,8 @@ pub struct Config {
     pub port: u16,
     /// Native images of the embedded place.
     pub images: Vec<NativeImage>,
+    /// Virtual nodes of the embedded place; one, without this.
+    pub nodes: Nodes,
 }
 
 /// A project and the cluster that is meant.
@@ -86,7 +89,12 @@ impl Project {
     /// # Errors
     /// When the name cannot be a cluster's.
     pub fn embedded(&self, verb: &str) -> Result<Embedded, Error> {
-        let settings = Settings { port: self.config.port, images: self.images(), started_by: verb.to_owned() };
+        let settings = Settings {
+            port: self.config.port,
+            images: self.images(),
+            nodes: self.config.nodes.clone(),
+            started_by: verb.to_owned(),
+        };
         Ok(Embedded::new(&self.home, &self.cluster, settings)?)
     }
 
@@ -232,5 +240,11 @@ mod tests {
         assert!(error.to_string().starts_with("tinderbox.yaml:2:1: unknown field `imgaes`"), "{error}");
         let error = from_yaml::<Config>(path, "port: 1\nimages: [}\n").expect_err("broken");
         assert!(error.to_string().starts_with("tinderbox.yaml:2:"), "{error}");
+        let error =
+            from_yaml::<Config>(path, "nodes:\n  pools:\n  - name: a\n    capacity: {cpu: lots}\n").expect_err("wrong");
+        assert_eq!(
+            error.to_string(),
+            "tinderbox.yaml:4:21: nodes.pools[0].capacity.cpu: `lots` is no amount such as 500m, 4 or 8Gi"
+        );
     }
 }

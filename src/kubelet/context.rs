@@ -1,8 +1,9 @@
-//! What every pod's worker shares: the node's client, place, images, events, addresses. No logic of its own beyond routing
-//! the ends of processes to those who wait for them.
+//! What every pod's worker is given: what all nodes share (place, images, addresses …) and what is its node's own (client, events).
+//! No logic of its own beyond routing the ends of processes to those who wait for them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,15 +21,13 @@ use crate::services::Services;
 /// Images that pods of this node have run, by name: their ids.
 pub(crate) type KnownImages = Arc<Mutex<BTreeMap<String, String>>>;
 
-/// One node's means.
-pub(crate) struct Context {
+/// What all nodes of this process share.
+pub(crate) struct Shared {
+    /// A client with the rights of a node.
     pub(crate) client: Client,
-    pub(crate) node: String,
-    pub(crate) host_ip: Ipv4Addr,
     pub(crate) place: Arc<Place>,
     pub(crate) images: Arc<Images>,
     pub(crate) known_images: KnownImages,
-    pub(crate) events: Events,
     pub(crate) objects: Objects,
     pub(crate) services: Services,
     pub(crate) addresses: Addresses,
@@ -38,15 +37,33 @@ pub(crate) struct Context {
     /// Folders of persistent volumes.
     pub(crate) persistent: PathBuf,
     pub(crate) resolver: Resolver,
+}
+
+impl Shared {
+    /// Remembers an image for the nodes' statuses.
+    pub(crate) fn note_image(&self, image: &Image) {
+        let mut known = self.known_images.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(image.name.clone(), image.id.clone());
+    }
+}
+
+/// One node's means.
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    /// A client that acts as this node.
+    pub(crate) client: Client,
+    pub(crate) node: String,
+    pub(crate) host_ip: Ipv4Addr,
+    pub(crate) events: Events,
     pub(crate) cpu_millis: i64,
     pub(crate) memory: i64,
 }
 
-impl Context {
-    /// Remembers an image for the node's status.
-    pub(crate) fn note_image(&self, image: &Image) {
-        let mut known = self.known_images.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(image.name.clone(), image.id.clone());
+impl Deref for Context {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
     }
 }
 

@@ -1,4 +1,4 @@
-//! A node's agent as a whole: starts the parts, stops them. No part of its own.
+//! The nodes' agent as a whole: starts the parts, stops them. No part of its own.
 
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
@@ -8,16 +8,13 @@ use futures::future::BoxFuture;
 use tinderbox_api::streams::{
     Connection, ContainerRef, ExecOptions, LogOptions, LogStream, PodStreams, Session, StreamError,
 };
-use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::addresses::{self, Addresses};
+use crate::addresses::Addresses;
 use crate::config::KubeletConfig;
 use crate::container::files::Resolver;
-use crate::context::{Context, Exits, KnownImages};
-use crate::events::Events;
-use crate::node::{self, NodeAgent};
+use crate::context::{Exits, KnownImages, Shared};
+use crate::node::fleet::Fleet;
 use crate::objects::Objects;
 use crate::pods::handle::Pods;
 use crate::pods::manager;
@@ -47,6 +44,15 @@ pub enum KubeletError {
         /// What the API said.
         source: kube::Error,
     },
+    /// The Node objects.
+    #[error("cannot list the nodes")]
+    List(#[source] kube::Error),
+    /// More nodes than addresses.
+    #[error("there is no address left for the node {name}")]
+    Address {
+        /// Its name.
+        name: String,
+    },
     /// The name server's sockets.
     #[error("cannot serve names on {address}")]
     Names {
@@ -57,76 +63,58 @@ pub enum KubeletError {
     },
 }
 
-/// A running node. Dropping it stops the agent; the pods' processes live as long as the place does.
+/// All nodes of a cluster, in one process. Dropping it stops the agents; the pods' processes live as long as the place does.
 pub struct Kubelet {
     streams: Streams,
+    fleet: Arc<Fleet>,
     place: Arc<Place>,
-    stop: CancellationToken,
-    manager: Mutex<Option<AbortOnDropHandle<()>>>,
     _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Kubelet {
-    /// Registers the node and takes up its pods.
+    /// Registers the first nodes of each pool and those that are there already, takes up their pods, and follows what becomes of the
+    /// Node objects from then on.
     ///
     /// # Errors
-    /// When folders cannot be made, the API refuses the node, or the name server's address is taken.
+    /// When folders cannot be made, the API refuses the nodes, or the name server's address is taken.
     pub async fn start(config: KubeletConfig, place: Arc<Place>) -> Result<Self, KubeletError> {
         let pods_folder = config.state_dir.join("pods");
         let persistent = config.state_dir.join("volumes");
         for path in [&pods_folder, &persistent] {
             std::fs::create_dir_all(path).map_err(|source| KubeletError::Folder { path: path.clone(), source })?;
         }
-        let known_images = KnownImages::default();
-        let agent = NodeAgent {
-            client: config.client.clone(),
-            name: config.node_name.clone(),
-            labels: config.labels,
-            address: addresses::NODE.to_string(),
-            capacity: config.capacity,
-            images: known_images.clone(),
-        };
-        let uid = agent
-            .register()
-            .await
-            .map_err(|source| KubeletError::Register { name: config.node_name.clone(), source })?;
         let machine = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        let events = Events::start(config.client.clone(), config.node_name.clone());
-        node::announce(&config.node_name, &events);
-        let context = Arc::new(Context {
+        let shared = Arc::new(Shared {
             exits: Exits::start(place.exits()),
-            events,
             objects: Objects::new(config.client.clone()),
             services: Services::start(config.client.clone()),
             addresses: Addresses::default(),
             resolver: Resolver { cluster: config.cluster_dns, machine: machine.clone() },
             client: config.client,
-            node: config.node_name,
-            host_ip: addresses::NODE,
             place: place.clone(),
             images: config.images,
-            known_images,
+            known_images: KnownImages::default(),
             pods: pods_folder,
             persistent,
-            cpu_millis: config.capacity.cpu_millis,
-            memory: config.capacity.memory,
         });
-        let mut tasks = vec![tokio::spawn(agent.keep(uid))];
+        let mut tasks = Vec::new();
         if let Some(address) = config.cluster_dns {
             let address = SocketAddrV4::new(address, DNS_PORT);
-            let server = dns::Server::bind(&place, address, context.services.clone(), &machine).await;
+            let server = dns::Server::bind(&place, address, shared.services.clone(), &machine).await;
             let server = server.map_err(|source| KubeletError::Names { address, source })?;
             tasks.push(tokio::spawn(server.run()));
         }
-        tasks.push(tokio::spawn(proxy::run(place.clone(), context.services.clone())));
+        tasks.push(tokio::spawn(proxy::run(place.clone(), shared.services.clone())));
         let pods = Pods::default();
-        let stop = CancellationToken::new();
-        let manager = tokio::spawn(manager::run(context.clone(), pods.clone(), stop.clone()));
+        let fleet = Arc::new(Fleet::new(shared.clone(), pods.clone(), config.pools, config.as_node, config.renew));
+        fleet.begin().await?;
+        let (following, leftovers) = (fleet.clone(), shared.clone());
+        tasks.push(tokio::spawn(async move { following.follow().await }));
+        tasks.push(tokio::spawn(async move { manager::remove_leftovers(&leftovers).await }));
         Ok(Self {
-            streams: Streams { context, pods },
+            streams: Streams { shared, pods },
+            fleet,
             place,
-            stop,
-            manager: Mutex::new(Some(AbortOnDropHandle::new(manager))),
             _tasks: tasks.into_iter().map(AbortOnDropHandle::new).collect(),
         })
     }
@@ -137,15 +125,9 @@ impl Kubelet {
         &self.place
     }
 
-    /// Stops the agent, which leaves the API as it is, and then ends every process of every pod with the place.
+    /// Stops the agents, which leave the API as it is, and then ends every process of every pod with the place.
     pub async fn stop(&self) {
-        self.stop.cancel();
-        let manager = self.manager.lock().await.take();
-        if let Some(manager) = manager
-            && let Err(error) = manager.await
-        {
-            tracing::error!(%error, "the pods' manager did not end well");
-        }
+        self.fleet.end().await;
         self.place.stop().await;
     }
 }

@@ -1,4 +1,4 @@
-//! A node: pods become processes. Images, mounts, volumes, addresses, names, logs and exec; it knows the cluster only through
+//! Virtual nodes: pods become processes. Images, mounts, volumes, addresses, names, logs and exec; it knows the cluster only through
 //! a Kubernetes client, and must not reach into the API server or the store.
 
 mod addresses;
@@ -22,5 +22,6 @@ mod services;
 mod streams;
 mod volumes;
 
-pub use self::config::{Capacity, KubeletConfig};
+pub use self::config::KubeletConfig;
 pub use self::kubelet::{Kubelet, KubeletError};
+pub use self::node::capacity_of_machine;

@@ -15,9 +15,14 @@ pub(crate) fn listens(port: u16) -> bool {
 
 /// A process whose words (with a NUL between them) hold this text.
 pub(crate) fn process_with(text: &str) -> Option<u32> {
+    all_with(text).next()
+}
+
+/// All of them.
+pub(crate) fn all_with(text: &str) -> impl Iterator<Item = u32> {
     let processes = std::fs::read_dir("/proc").expect("/proc is there").filter_map(Result::ok);
-    let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    ids.find(|id| std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|words| holds(&words, text)))
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(move |id| std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|words| holds(&words, text)))
 }
 
 fn holds(words: &[u8], text: &str) -> bool {

@@ -7,6 +7,7 @@ mod kubectl;
 mod machine;
 mod mistakes;
 mod names;
+mod nodes;
 mod output;
 mod program;
 mod refusals;

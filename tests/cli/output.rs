@@ -88,6 +88,10 @@ fn every_verb_gives_the_json_that_is_documented() {
     let logs = cluster.run(&["logs", "one", "-o", "json"]).succeeded();
     logs.lines().for_each(|line| compare("logs", &documented["logs"], &serde_json::from_str(line).expect("JSON")));
     assert_eq!(logs.lines().count(), 1, "{logs}");
+    let node = format!("{}-0", cluster.name);
+    check("node list", &["node", "list"], 0);
+    check("node kill", &["node", "kill", &node], 0);
+    check("node kill", &["node", "start", &node], 0);
     check("down", &["down"], 0);
     check("down", &["down"], 0);
 

@@ -5,6 +5,7 @@ mod cronjobs;
 mod daemonsets;
 mod jobs;
 mod node;
+mod nodes;
 mod quotas;
 mod rollouts;
 mod scheduling;

@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Nodes of tests renew no leases, unless a test is about that.
+pub(crate) const NODE_GRACE: Duration = Duration::from_secs(30 * 86_400);
 
 /// What all kinds in these tests are.
 pub(crate) trait Kind:
@@ -92,6 +94,7 @@ impl World {
             ca: "PEM".to_owned(),
             volumes_dir: dir.path().join("volumes"),
             clock: clock.clone(),
+            node_grace: NODE_GRACE,
         };
         tinderbox_controllers::spawn_all(client.clone(), config, &tracker, &token);
         Self { server: server.clone(), client, clock, dir, tracker, token, hand }

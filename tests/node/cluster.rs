@@ -10,12 +10,13 @@ use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{Condition, await_condition};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use tinderbox_api::pools::{Nodes, Pools};
 use tinderbox_api::streams::{ContainerRef, LogOptions, PodStreams};
 use tinderbox_apiserver::auth::User;
 use tinderbox_apiserver::{ApiServer, Config};
 use tinderbox_kubelet::image::{Images, Quiet};
 use tinderbox_kubelet::sandbox::{Place, PlaceConfig};
-use tinderbox_kubelet::{Capacity, Kubelet, KubeletConfig};
+use tinderbox_kubelet::{Kubelet, KubeletConfig, capacity_of_machine};
 
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,13 +51,17 @@ impl Cluster {
         let state_dir = self.folder.path().to_owned();
         let place = Place::start(PlaceConfig { binds: vec![state_dir.clone()] }).unwrap();
         let images = Images::new(state_dir.join("cache"), Vec::new(), Arc::new(Quiet));
-        let node = User::authenticated(&format!("system:node:{NODE}"), &["system:nodes"]);
+        let server = self.server.clone();
+        let as_node = move |name: &str| {
+            let node = User::authenticated(&format!("system:node:{name}"), &["system:nodes"]);
+            Client::new(server.service_as(node), "default")
+        };
         let config = KubeletConfig {
-            client: Client::new(self.server.service_as(node), "default"),
-            node_name: NODE.to_owned(),
-            labels: [("pool".to_owned(), "test".to_owned())].into(),
+            client: as_node(NODE),
+            as_node: Arc::new(as_node),
+            pools: Pools::new("local", &Nodes::default(), capacity_of_machine(&state_dir)),
+            renew: Duration::from_secs(10),
             cluster_dns: Some([10, 96, 0, 10].into()),
-            capacity: Capacity::of_machine(&state_dir),
             state_dir,
             images: Arc::new(images),
         };

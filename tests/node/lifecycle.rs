@@ -47,7 +47,7 @@ async fn times_are_whole_seconds_and_in_order() {
 async fn the_node_is_ready_and_has_a_lease() {
     let cluster = Cluster::start().await;
     let node = Api::<Node>::all(cluster.client.clone()).get(NODE).await.unwrap();
-    assert_eq!(node.labels()["pool"], "test");
+    assert_eq!(node.labels()["tinderbox.dev/pool"], "default");
     let conditions = node.status.unwrap().conditions.unwrap();
     assert!(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
     cluster.stop().await;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tinderbox::{Error, Place, Project};
 
-use crate::cli::{Cli, Common, Verb};
+use crate::cli::{self, Cli, Common, Verb};
 use crate::ui::{Exit, Ui, interrupted};
 
 /// How long a thread may take to clear up when a verb was ended.
@@ -36,7 +36,7 @@ pub(crate) struct Context {
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(&cli.common);
     let verb = match cli.verb {
-        Verb::Node(arguments) => return node::run(&cli.common.name, &arguments).into(),
+        Verb::Node(cli::Node { state: Some(state), .. }) => return node::serve(&cli.common.name, &state).into(),
         verb => verb,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -92,6 +92,7 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Doctor => doctor::run(context).await,
         Verb::Export(arguments) => export::run(context, arguments).await,
         Verb::Down(arguments) => down::run(context, arguments).await,
-        Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) | Verb::Node(_) => Ok(Exit::Usage),
+        Verb::Node(arguments) => node::run(context, arguments).await,
+        Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) => Ok(Exit::Usage),
     }
 }

@@ -1,19 +1,40 @@
-//! `node`: the node process. Its words go to standard error, which is the cluster's node.log.
+//! `node`: the virtual nodes of a cluster; and, for `up` alone, the process that they all live in, whose words go to standard error,
+//! which is the cluster's node.log.
 
 use std::io;
+use std::path::Path;
 
 use tinderbox::providers::embedded::node;
+use tinderbox::{Error, nodes};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli;
+use super::Context;
+use crate::cli::{self, NodeAction};
+use crate::show;
 use crate::ui::Exit;
 
-pub(super) fn run(name: &str, arguments: &cli::Node) -> Exit {
+/// Becomes the node process.
+pub(super) fn serve(name: &str, state: &Path) -> Exit {
     let filter = EnvFilter::try_from_env("TINDERBOX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
-    match node::run(name, &arguments.state) {
+    match node::run(name, state) {
         Ok(()) => Exit::Done,
         // Told to the parent, and in the log.
         Err(_) => Exit::Failed,
     }
+}
+
+pub(super) async fn run(context: &Context, arguments: &cli::Node) -> Result<Exit, Error> {
+    match &arguments.action {
+        None | Some(NodeAction::List) => {
+            context.ui.result(&nodes::list(&context.project).await?, |nodes| show::nodes(nodes));
+        }
+        Some(NodeAction::Kill(one)) => {
+            context.ui.result(&nodes::kill(&context.project, &one.node).await?, show::power);
+        }
+        Some(NodeAction::Start(one)) => {
+            context.ui.result(&nodes::start(&context.project, &one.node).await?, show::power);
+        }
+    }
+    Ok(Exit::Done)
 }

@@ -29,7 +29,7 @@ pub(crate) async fn admit(call: &Call, old: Option<&Value>, object: &mut Value) 
         ("", "pods") if old.is_none() => {
             accounts::admit(call, object).await?;
             priorities::admit(call, object)?;
-            tolerations::admit(object);
+            tolerations::admit(object, call.api.config().toleration_seconds);
             limits::admit(call, object)?;
         }
         ("", "services") => {

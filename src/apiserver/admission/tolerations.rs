@@ -1,11 +1,9 @@
-//! Tolerations that every pod has: five minutes of a node that is not ready or not reached.
+//! Tolerations that every pod has: for a while, of a node that is not ready or not reached.
 //! Upstream rule: k8s.io/kubernetes `plugin/pkg/admission/defaulttolerationseconds/admission.go`.
 
 use serde_json::{Value, json};
 
-const SECONDS: i64 = 300;
-
-pub(super) fn admit(pod: &mut Value) {
+pub(super) fn admit(pod: &mut Value, seconds: u32) {
     let spec = &mut pod["spec"];
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let tolerated = spec["tolerations"].as_array().into_iter().flatten().any(|one| {
@@ -15,7 +13,7 @@ pub(super) fn admit(pod: &mut Value) {
         if tolerated {
             continue;
         }
-        let toleration = json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS});
+        let toleration = json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds});
         match &mut spec["tolerations"] {
             Value::Array(list) => list.push(toleration),
             other => *other = json!([toleration]),
@@ -30,11 +28,11 @@ mod tests {
     #[test]
     fn what_tolerates_all_needs_no_more() {
         let mut pod = json!({"spec": {"tolerations": [{"operator": "Exists"}]}});
-        admit(&mut pod);
+        admit(&mut pod, 300);
         assert_eq!(pod["spec"]["tolerations"].as_array().unwrap().len(), 1);
         let mut pod = json!({"spec": {}});
-        admit(&mut pod);
-        admit(&mut pod);
+        admit(&mut pod, 300);
+        admit(&mut pod, 300);
         assert_eq!(pod["spec"]["tolerations"].as_array().unwrap().len(), 2);
     }
 }

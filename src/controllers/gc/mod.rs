@@ -174,7 +174,7 @@ impl Collector {
                     self.applier.step(patch(node, meta, json!({"ownerReferences": encode(&references)}))).await?;
                     version = None;
                 }
-                let verb = Verb::Delete { uid: uid.to_owned(), version, propagation: Some(propagation) };
+                let verb = Verb::Delete { uid: uid.to_owned(), version, propagation: Some(propagation), grace: None };
                 self.applier.step(step(node, verb)).await
             }
         }

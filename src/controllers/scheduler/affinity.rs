@@ -56,7 +56,7 @@ fn holds(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {
 }
 
 /// Whether a toleration lets a pod bear a taint.
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
+pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let (effect, key, value) = (text(&toleration.effect), text(&toleration.key), text(&toleration.value));
     let same_effect = effect.is_empty() || effect == taint.effect;

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use serde_json::json;
 use tinderbox_client::{Note, Plan, Step};
 
 use super::NAME;
 use crate::meta::is_deleting;
-use crate::pods::condition;
+use crate::pods::{condition, disrupt, set_condition};
 
 /// Gives a pod its node.
 pub(super) fn bind(pod: &Pod, node: &str) -> Plan {
@@ -37,7 +36,7 @@ pub(super) fn stay(pod: &Pod, reason: &str, nominated: Option<&str>, now: Timest
     let mut status = pod.status.clone().unwrap_or_default();
     status.nominated_node_name = nominated.map(str::to_owned);
     if !is_told {
-        set(&mut status, "PodScheduled", "False", ("Unschedulable", reason), now);
+        set_condition(&mut status, "PodScheduled", "False", ("Unschedulable", reason), now);
     }
     let step = Step::status(pod, pod.status.as_ref(), &status);
     if step.is_some() && !is_told {
@@ -53,10 +52,8 @@ pub(super) fn replace(pod: &Pod, node: &str, victims: &[Arc<Pod>], reason: &str,
     plan.then();
     let staying: Vec<_> = victims.iter().filter(|victim| !is_deleting(&***victim)).collect();
     for victim in &staying {
-        let mut status = victim.status.clone().unwrap_or_default();
         let message = format!("{NAME}: preempting to accommodate a higher priority pod");
-        set(&mut status, "DisruptionTarget", "True", ("PreemptionByScheduler", &message), now);
-        Step::status(&***victim, victim.status.as_ref(), &status).into_iter().for_each(|step| plan.push(step));
+        disrupt(victim, None, ("PreemptionByScheduler", &message), now).into_iter().for_each(|step| plan.push(step));
     }
     plan.then();
     for victim in &staying {
@@ -66,19 +63,4 @@ pub(super) fn replace(pod: &Pod, node: &str, victims: &[Arc<Pod>], reason: &str,
     }
     plan.stages.retain(|stage| !stage.is_empty());
     plan
-}
-
-fn set(status: &mut PodStatus, type_: &str, word: &str, (reason, message): (&str, &str), now: Timestamp) {
-    let conditions = status.conditions.get_or_insert_default();
-    let kept = conditions.iter().find(|condition| condition.type_ == type_ && condition.status == word);
-    let since = kept.and_then(|known| known.last_transition_time.clone());
-    conditions.retain(|condition| condition.type_ != type_);
-    conditions.push(PodCondition {
-        type_: type_.to_owned(),
-        status: word.to_owned(),
-        reason: Some(reason.to_owned()),
-        message: Some(message.to_owned()),
-        last_transition_time: since.or(Some(Time(now))),
-        ..PodCondition::default()
-    });
 }

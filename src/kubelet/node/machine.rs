@@ -2,30 +2,28 @@
 
 use std::path::Path;
 
-use crate::config::Capacity;
+use tinderbox_api::pools::Capacity;
 
 /// Kubernetes' usual number.
 const PODS: i64 = 110;
 
-impl Capacity {
-    /// All that this machine has; disk is counted where `state_dir` lies.
-    #[must_use]
-    pub fn of_machine(state_dir: &Path) -> Self {
-        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let kib = info
-            .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<i64>().ok());
-        let disk = nix::sys::statvfs::statvfs(state_dir).ok().map(|disk| {
-            let bytes = u128::from(disk.blocks()) * u128::from(disk.fragment_size());
-            i64::try_from(bytes).unwrap_or(i64::MAX)
-        });
-        Self {
-            cpu_millis: i64::try_from(cpus).unwrap_or(1) * 1000,
-            memory: kib.unwrap_or(0) * 1024,
-            ephemeral_storage: disk.unwrap_or(0),
-            pods: PODS,
-        }
+/// All that this machine has; disk is counted where `state_dir` lies.
+#[must_use]
+pub fn capacity_of_machine(state_dir: &Path) -> Capacity {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = info
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<i64>().ok());
+    let disk = nix::sys::statvfs::statvfs(state_dir).ok().map(|disk| {
+        let bytes = u128::from(disk.blocks()) * u128::from(disk.fragment_size());
+        i64::try_from(bytes).unwrap_or(i64::MAX)
+    });
+    Capacity {
+        cpu_millis: i64::try_from(cpus).unwrap_or(1) * 1000,
+        memory: kib.unwrap_or(0) * 1024,
+        ephemeral_storage: disk.unwrap_or(0),
+        pods: PODS,
     }
 }
 

@@ -1,13 +1,12 @@
-//! The Node object of this machine. Pure.
+//! What a node says of itself in its object. Pure.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tinderbox_api::quantity::Quantity;
+use tinderbox_api::pools::Capacity;
 
 use super::machine::Machine;
-use crate::config::Capacity;
 
 /// The version that the cluster calls itself.
 pub(crate) const VERSION: &str = "v1.34.2";
@@ -15,7 +14,6 @@ pub(crate) const VERSION: &str = "v1.34.2";
 /// What the object is made from.
 pub(super) struct Facts<'a> {
     pub(super) name: &'a str,
-    pub(super) labels: &'a BTreeMap<String, String>,
     pub(super) address: String,
     pub(super) capacity: Capacity,
     pub(super) images: Vec<Value>,
@@ -34,29 +32,12 @@ pub(super) fn labels(facts: &Facts<'_>) -> BTreeMap<String, String> {
         ("beta.kubernetes.io/os", "linux"),
         ("beta.kubernetes.io/arch", facts.machine.architecture),
     ];
-    let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    facts.labels.clone().into_iter().chain(own).collect()
-}
-
-/// The object as it is created.
-pub(super) fn node(facts: &Facts<'_>) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": facts.name, "labels": labels(facts)},
-        "spec": {"podCIDR": "10.244.0.0/16", "podCIDRs": ["10.244.0.0/16"], "providerID": format!("tinderbox://{}", facts.name)},
-    })
+    own.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
 /// Its status.
 pub(super) fn status(facts: &Facts<'_>) -> Value {
-    let Capacity { cpu_millis, memory, ephemeral_storage, pods } = facts.capacity;
-    let amounts = json!({
-        "cpu": Quantity::millis(cpu_millis).to_string(),
-        "memory": Quantity::bytes(memory).to_string(),
-        "ephemeral-storage": Quantity::bytes(ephemeral_storage).to_string(),
-        "pods": Quantity::units(pods).to_string(),
-    });
+    let amounts = facts.capacity.amounts();
     let heartbeat = seconds(facts.now);
     let since = seconds(facts.ready_since);
     let condition = |kind: &str, status: &str, reason: &str, message: &str| {
@@ -104,12 +85,10 @@ mod tests {
     use k8s_openapi::api::core::v1::Node;
 
     #[test]
-    fn is_a_node() {
-        let labels = [("pool".to_owned(), "a".to_owned())].into();
+    fn is_a_nodes() {
         let machine = Machine { architecture: "amd64", ..Machine::default() };
         let facts = Facts {
             name: "local-0",
-            labels: &labels,
             address: "10.244.0.1".into(),
             capacity: Capacity { cpu_millis: 2000, memory: 8 << 30, ephemeral_storage: 1 << 30, pods: 110 },
             images: Vec::new(),
@@ -117,11 +96,8 @@ mod tests {
             ready_since: Timestamp::UNIX_EPOCH,
             now: Timestamp::UNIX_EPOCH,
         };
-        let mut value = node(&facts);
-        value["status"] = status(&facts);
-        let node: Node = serde_json::from_value(value).unwrap();
-        let labels = node.metadata.labels.unwrap();
-        assert_eq!((labels["pool"].as_str(), labels["kubernetes.io/hostname"].as_str()), ("a", "local-0"));
+        assert_eq!(labels(&facts)["kubernetes.io/hostname"], "local-0");
+        let node: Node = serde_json::from_value(json!({"metadata": {}, "status": status(&facts)})).unwrap();
         let capacity = node.status.unwrap().capacity.unwrap();
         assert_eq!((capacity["cpu"].0.as_str(), capacity["memory"].0.as_str()), ("2", "8Gi"));
     }

@@ -36,14 +36,16 @@ pub(crate) struct View {
 /// One pod as others see it.
 pub(crate) struct PodHandle {
     pub(crate) uid: String,
+    /// The node that it is on.
+    pub(crate) node: String,
     folder: PathBuf,
     host_network: bool,
     containers: Mutex<BTreeMap<String, View>>,
 }
 
 impl PodHandle {
-    pub(crate) fn new(uid: String, folder: PathBuf, host_network: bool) -> Self {
-        Self { uid, folder, host_network, containers: Mutex::default() }
+    pub(crate) fn new(uid: String, node: String, folder: PathBuf, host_network: bool) -> Self {
+        Self { uid, node, folder, host_network, containers: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, View>> {
@@ -96,6 +98,11 @@ impl Pods {
     pub(crate) fn get(&self, namespace: &str, name: &str, uid: &str) -> Option<Arc<PodHandle>> {
         let found = self.lock().get(&(namespace.to_owned(), name.to_owned())).cloned();
         found.filter(|pod| uid.is_empty() || pod.uid == uid)
+    }
+
+    /// Forgets the pods of a node, and says which they were.
+    pub(crate) fn take_of(&self, node: &str) -> Vec<Arc<PodHandle>> {
+        self.lock().extract_if(|_, pod| pod.node == node).map(|(_, pod)| pod).collect()
     }
 
     /// Forgets a pod, unless another one has taken its name.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::handle::{PodHandle, Pods};
 use super::worker::{Input, Worker};
-use crate::context::Context;
+use crate::context::{Context, Shared};
 
 struct Manager {
     context: Arc<Context>,
@@ -31,7 +32,6 @@ pub(crate) async fn run(context: Arc<Context>, pods: Pods, stop: CancellationTok
     let mut events = watcher(api, config).modify(|pod| pod.metadata.managed_fields = None).default_backoff().boxed();
     let mut manager = Manager { context, pods, inputs: HashMap::new(), workers: JoinSet::new() };
     let mut listed = HashSet::new();
-    let mut first = true;
     loop {
         let event = tokio::select! {
             event = events.next() => event,
@@ -50,12 +50,7 @@ pub(crate) async fn run(context: Arc<Context>, pods: Pods, stop: CancellationTok
                 listed.extend(pod.uid());
                 manager.apply(pod);
             }
-            Some(Ok(Event::InitDone)) => {
-                manager.retain(&listed);
-                if std::mem::take(&mut first) {
-                    manager.remove_leftovers(&listed);
-                }
-            }
+            Some(Ok(Event::InitDone)) => manager.retain(&listed),
             Some(Ok(Event::Apply(pod))) => manager.apply(pod),
             Some(Ok(Event::Delete(pod))) => manager.gone(&pod.uid().unwrap_or_default()),
             Some(Err(error)) => tracing::warn!(%error, "cannot watch the pods of this node"),
@@ -75,7 +70,7 @@ impl Manager {
         let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
         let host_network = pod.spec.as_ref().and_then(|s| s.host_network) == Some(true);
         let folder = self.context.pods.join(&uid);
-        let handle = Arc::new(PodHandle::new(uid.clone(), folder, host_network));
+        let handle = Arc::new(PodHandle::new(uid.clone(), self.context.node.clone(), folder, host_network));
         let runs = pod
             .status
             .iter()
@@ -108,17 +103,30 @@ impl Manager {
             self.gone(&uid);
         }
     }
+}
 
-    /// Folders of pods that were deleted while the node was not running.
-    fn remove_leftovers(&self, listed: &HashSet<String>) {
-        let Ok(entries) = std::fs::read_dir(&self.context.pods) else {
+/// Removes the folders of pods that were deleted while no node of theirs was running.
+pub(crate) async fn remove_leftovers(shared: &Shared) {
+    // First what lies there: a pod that comes meanwhile is not among it.
+    let Ok(entries) = std::fs::read_dir(&shared.pods) else {
+        return;
+    };
+    let folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    if folders.is_empty() {
+        return;
+    }
+    let pods = match Api::<Pod>::all(shared.client.clone()).list_metadata(&ListParams::default()).await {
+        Ok(pods) => pods,
+        Err(error) => {
+            tracing::warn!(%error, "cannot list the pods: the folders of former ones stay");
             return;
-        };
-        for entry in entries.flatten() {
-            let known = entry.file_name().to_str().is_some_and(|name| listed.contains(name));
-            if !known && let Err(error) = std::fs::remove_dir_all(entry.path()) {
-                tracing::warn!(%error, path = %entry.path().display(), "cannot remove a former pod's folder");
-            }
+        }
+    };
+    let known: HashSet<String> = pods.items.iter().filter_map(ResourceExt::uid).collect();
+    for path in folders {
+        let is_known = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| known.contains(name));
+        if !is_known && let Err(error) = std::fs::remove_dir_all(&path) {
+            tracing::warn!(%error, path = %path.display(), "cannot remove a former pod's folder");
         }
     }
 }

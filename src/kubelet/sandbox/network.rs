@@ -11,6 +11,9 @@ use super::netlink::{Hardware, Netlink};
 pub(super) const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 const PREFIX: u8 = 16;
 const SERVICES: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 0);
+/// Further nodes have addresses here, and no interfaces: they are all this place.
+const NODES: Ipv4Addr = Ipv4Addr::new(10, 244, 252, 0);
+const NODES_PREFIX: u8 = 22;
 const BRIDGE: &str = "tb0";
 const LOOPBACK: u32 = 1;
 
@@ -37,6 +40,9 @@ impl Network {
         netlink
             .add_local_range(LOOPBACK, SERVICES, PREFIX)
             .attempt(|| format!("make the service addresses {SERVICES}/{PREFIX} local"))?;
+        netlink
+            .add_local_range(LOOPBACK, NODES, NODES_PREFIX)
+            .attempt(|| format!("make the node addresses {NODES}/{NODES_PREFIX} local"))?;
         Ok(Self { netlink, bridge })
     }
 

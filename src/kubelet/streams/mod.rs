@@ -1,4 +1,4 @@
-//! Logs, exec, attach and port-forward of this node's pods, as the API server asks for them.
+//! Logs, exec, attach and port-forward of the pods of all nodes, as the API server asks for them.
 
 mod session;
 
@@ -13,16 +13,16 @@ use tinderbox_api::streams::{
 };
 use tokio::net::TcpStream;
 
-use crate::context::Context;
+use crate::context::Shared;
 use crate::logs::read;
 use crate::pods::handle::{Live, PodHandle, Pods, View};
 use crate::sandbox::PlaceError;
 
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// The streams of one node.
+/// The streams of all nodes.
 pub(crate) struct Streams {
-    pub(crate) context: Arc<Context>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) pods: Pods,
 }
 
@@ -81,7 +81,7 @@ impl Streams {
     async fn connect(&self, at: &ContainerRef, port: u16) -> Result<Box<dyn Connection>, StreamError> {
         let pod = self.pod(at)?;
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let connecting = self.context.place.connect_tcp(pod.network(), address);
+        let connecting = self.shared.place.connect_tcp(pod.network(), address);
         connected(connecting).await.map_err(|text| {
             StreamError::Internal(format!(
                 "failed to connect to localhost:{port} inside namespace \"{}\": {text}",
@@ -114,7 +114,7 @@ impl PodStreams for Streams {
     fn exec(&self, container: ContainerRef, options: ExecOptions) -> BoxFuture<'_, Result<Session, StreamError>> {
         async move {
             let live = self.live(&container)?;
-            session::exec(&self.context, &live, options).await
+            session::exec(&self.shared, &live, options).await
         }
         .boxed()
     }
@@ -122,7 +122,7 @@ impl PodStreams for Streams {
     fn attach(&self, container: ContainerRef, options: ExecOptions) -> BoxFuture<'_, Result<Session, StreamError>> {
         async move {
             let live = self.live(&container)?;
-            session::attach(&self.context, &live, &options).await
+            session::attach(&self.shared, &live, &options).await
         }
         .boxed()
     }
@@ -133,7 +133,7 @@ impl PodStreams for Streams {
 
     fn dial(&self, address: SocketAddrV4) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {
         async move {
-            let connecting = self.context.place.connect_tcp(None, address);
+            let connecting = self.shared.place.connect_tcp(None, address);
             let failed = |text| StreamError::Internal(format!("dial tcp {address}: connect: {text}"));
             connected(connecting).await.map_err(failed)
         }

@@ -8,7 +8,7 @@ use tinderbox_api::streams::{ExecOptions, Session, StreamError, TerminalSize};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::context::Context;
+use crate::context::Shared;
 use crate::fd::Stream;
 use crate::logs::Progress;
 use crate::logs::line::Source;
@@ -29,9 +29,9 @@ fn internal(error: &dyn std::error::Error) -> StreamError {
 }
 
 /// Starts a process inside a running container.
-pub(super) async fn exec(context: &Arc<Context>, live: &Live, options: ExecOptions) -> Result<Session, StreamError> {
+pub(super) async fn exec(shared: &Arc<Shared>, live: &Live, options: ExecOptions) -> Result<Session, StreamError> {
     let id = format!("{}-exec-{}", live.id, crate::ids::unique());
-    let ended = context.exits.expect(&id);
+    let ended = shared.exits.expect(&id);
     let spec = ExecSpec {
         container: live.id.clone(),
         id: id.clone(),
@@ -40,8 +40,8 @@ pub(super) async fn exec(context: &Arc<Context>, live: &Live, options: ExecOptio
         stdin: options.stdin,
         ..ExecSpec::default()
     };
-    let started = context.place.exec(spec).await.map_err(|error| {
-        context.exits.forget(&id);
+    let started = shared.place.exec(spec).await.map_err(|error| {
+        shared.exits.forget(&id);
         match &error {
             PlaceError::Start { message } => StreamError::Internal(message.clone()),
             _ => internal(&error),
@@ -70,7 +70,7 @@ pub(super) async fn exec(context: &Arc<Context>, live: &Live, options: ExecOptio
         stdin: stdin.map(|stream| Box::new(stream) as Writer),
         stdout: discard(stdout, options.stdout || options.tty),
         stderr: stderr.and_then(|stream| discard(stream, options.stderr)),
-        resize: options.tty.then(|| resizer(context, id.clone())),
+        resize: options.tty.then(|| resizer(shared, id.clone())),
         exit: exit(ended),
     })
 }
@@ -83,12 +83,12 @@ fn exit(ended: oneshot::Receiver<Exited>) -> futures::future::BoxFuture<'static,
     .boxed()
 }
 
-fn resizer(context: &Arc<Context>, id: String) -> mpsc::Sender<TerminalSize> {
+fn resizer(shared: &Arc<Shared>, id: String) -> mpsc::Sender<TerminalSize> {
     let (sender, mut sizes) = mpsc::channel::<TerminalSize>(4);
-    let context = context.clone();
+    let shared = shared.clone();
     tokio::spawn(async move {
         while let Some(TerminalSize { width, height }) = sizes.recv().await {
-            if let Err(error) = context.place.resize(&id, width, height).await {
+            if let Err(error) = shared.place.resize(&id, width, height).await {
                 tracing::debug!(%error, "a terminal was not resized");
             }
         }
@@ -98,7 +98,7 @@ fn resizer(context: &Arc<Context>, id: String) -> mpsc::Sender<TerminalSize> {
 
 /// Connects to the streams of a container's main process.
 pub(super) async fn attach(
-    context: &Arc<Context>,
+    shared: &Arc<Shared>,
     live: &Arc<Live>,
     options: &ExecOptions,
 ) -> Result<Session, StreamError> {
@@ -120,7 +120,7 @@ pub(super) async fn attach(
         stdin,
         stdout,
         stderr,
-        resize: (options.tty && live.tty).then(|| resizer(context, live.id.clone())),
+        resize: (options.tty && live.tty).then(|| resizer(shared, live.id.clone())),
         exit: async move {
             // An error means that the log is gone, and the container with it.
             let _ = progress.wait_for(|progress| progress.done).await;

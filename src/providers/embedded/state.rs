@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tinderbox_api::pools::Nodes;
 use tinderbox_kubelet::image::NativeImage;
 
 use super::folder::Folder;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub port: u16,
     /// Descriptions of native images, their paths absolute.
     pub images: Vec<NativeImage>,
+    /// The nodes.
+    pub nodes: Nodes,
     /// The verb that made the cluster; `e2e` removes only what `e2e` made.
     pub started_by: String,
 }

@@ -1,17 +1,18 @@
 //! The one composer of a cluster: place, store, API server, controllers, platform and kubelet, started side by side where they do not need
 //! each other, and ended in the order that loses nothing.
 
-use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
+use tinderbox_api::pools::Pools;
 use tinderbox_apiserver::auth::pki::Pki;
 use tinderbox_apiserver::auth::token::Tokens;
 use tinderbox_apiserver::auth::{MASTERS, User};
@@ -19,7 +20,7 @@ use tinderbox_apiserver::{ApiServer, Config, HISTORY};
 use tinderbox_client::{Clock, wait};
 use tinderbox_kubelet::image::{Images, Quiet, cache_dir, language_folders};
 use tinderbox_kubelet::sandbox::{Place, PlaceConfig, PlaceError};
-use tinderbox_kubelet::{Capacity, Kubelet, KubeletConfig};
+use tinderbox_kubelet::{Kubelet, KubeletConfig, capacity_of_machine};
 use tinderbox_platform::Account;
 use tinderbox_store::{OpenError, Options, Store};
 use tokio_util::sync::CancellationToken;
@@ -67,8 +68,9 @@ impl Cluster {
         for address in INSIDE {
             listeners.push(place.listen_tcp(address).await.map_err(refused)?);
         }
-        let server =
-            ApiServer::new(Config::new(store, Arc::new(tokens))).await.map_err(failed("start the API server"))?;
+        let timing = settings.nodes.timing;
+        let config = Config { toleration_seconds: timing.eviction_seconds, ..Config::new(store, Arc::new(tokens)) };
+        let server = ApiServer::new(config).await.map_err(failed("start the API server"))?;
         let serving = TaskTracker::new();
         for listener in listeners {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("listen"))?;
@@ -84,6 +86,7 @@ impl Cluster {
             ca: pki.ca_certificate().to_owned(),
             volumes_dir: folder.of_pods()[1].clone(),
             clock: Clock::system(),
+            node_grace: Duration::from_secs(timing.grace_seconds.into()),
         };
         let masters = client("system:kube-controller-manager", MASTERS, "kube-controller-manager");
         tinderbox_controllers::spawn_all(masters, config, &controllers, &token);
@@ -97,21 +100,31 @@ impl Cluster {
             .patch(PROXY, &PatchParams::apply("tinderbox").force(), &Patch::Apply(proxy_binding()))
             .await
             .map_err(failed("let the node forward connections to services"))?;
-        let as_node = client(&format!("system:node:{node}"), "system:nodes", "kubelet");
+        let nodes = server.clone();
+        let as_node = move |name: &str| {
+            let user = User::authenticated(&format!("system:node:{name}"), &["system:nodes"]);
+            Client::new(nodes.service_as(user).called("kubelet"), "default")
+        };
+        let pools = Pools::new(folder.name(), &settings.nodes, capacity_of_machine(folder.path()));
         let config = KubeletConfig {
-            client: as_node.clone(),
-            node_name: node.clone(),
-            labels: BTreeMap::new(),
+            client: as_node(&node),
+            as_node: Arc::new(as_node),
+            pools: pools.clone(),
+            renew: Duration::from_secs(timing.renew_seconds.into()),
             cluster_dns: Some(DNS),
             state_dir: folder.path().to_owned(),
             images: Arc::new(Images::new(cache_dir(), settings.images.clone(), Arc::new(Quiet))),
-            capacity: Capacity::of_machine(folder.path()),
         };
+        let reader = config.client.clone();
         let kubelet = Arc::new(Kubelet::start(config, Arc::new(place)).await.map_err(failed("start the kubelet"))?);
         server.set_streams(&kubelet);
-        wait::object(Api::all(as_node), &node, "the node to be ready", PATIENCE, is_ready)
-            .await
-            .map_err(failed("get the node ready"))?;
+        let first = pools.iter().flat_map(|pool| (0..pool.min as usize).map(|index| pools.name(pool, index)));
+        try_join_all(first.map(|name| {
+            let nodes = Api::all(reader.clone());
+            async move { wait::object(nodes, &name, "the node to be ready", PATIENCE, is_ready).await }
+        }))
+        .await
+        .map_err(failed("get the nodes ready"))?;
         Ok(Self { pki, server, kubelet, controllers, token, listeners: serving })
     }
 
