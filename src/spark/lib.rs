@@ -5,6 +5,7 @@ mod controller;
 pub mod defaults;
 mod schedule;
 pub mod submission;
+pub mod validation;
 
 use futures::FutureExt;
 use kube::Client;

@@ -1,5 +1,6 @@
 //! SparkApplications: the loop that looks, plans and applies. What is to be done is decided in `plan`, and by nobody else.
 
+mod beside;
 mod executors;
 mod members;
 mod notes;

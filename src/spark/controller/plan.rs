@@ -15,7 +15,7 @@ use super::observed::Observed;
 use super::pods::{DriverState, driver_end, driver_state};
 use super::reset::reset;
 use super::submit::{self, claim};
-use super::{executors, notes, retry, ui};
+use super::{beside, executors, notes, retry, ui};
 use crate::Config;
 
 /// How long a driver's pod may be missing after its submission.
@@ -96,6 +96,7 @@ fn clear(observed: &Observed, plan: &mut Plan) {
     if let Some(service) = observed.own_service() {
         plan.push(Step::delete(&**service));
     }
+    beside::gone(observed).into_iter().for_each(|step| plan.push(step));
     plan.then();
 }
 

@@ -11,6 +11,7 @@ use tinderbox_client::plan::encode;
 use tinderbox_client::{Error, Plan, Step};
 use uuid::Uuid;
 
+use super::beside;
 use super::notes;
 use super::observed::Observed;
 use super::plan::Turn;
@@ -68,6 +69,7 @@ fn steps(observed: &Observed, status: &SparkApplicationStatus, identity: &Identi
     for claim in &made.claims {
         plan.push(owned(Step::apply(claim)));
     }
+    beside::wanted(observed, &identity.app_id()).into_iter().for_each(|step| plan.push(step));
     plan.then();
     let mut status = status.clone();
     status.application_state.state = State::Submitted;

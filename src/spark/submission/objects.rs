@@ -12,6 +12,7 @@ use super::patch::{Role, patch};
 use super::{
     Conf, DRIVER_CONTAINER, Identity, Refusal, command, driver, properties, refuse, service, template, volumes,
 };
+use crate::validation;
 
 /// Longest content of a ConfigMap that Spark's client makes.
 const MAP_MAX: usize = 1 << 20;
@@ -36,6 +37,7 @@ pub struct Objects {
 /// # Errors
 /// When the application says what cannot be, or what is not supported.
 pub fn objects(app: &SparkApplication, spec: &SparkApplicationSpec, identity: &Identity) -> Result<Objects, Refusal> {
+    validation::application(app).or_else(refuse)?;
     if spec.monitoring.as_ref().is_some_and(|monitoring| monitoring.prometheus.is_some()) {
         return refuse("monitoring.prometheus is not supported yet: Spark's own PrometheusServlet needs no agent");
     }
