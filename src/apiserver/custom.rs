@@ -8,7 +8,7 @@ use tinderbox_store::{Change, Collection, Key};
 
 use crate::boot::INTERNAL;
 use crate::call::WriteOptions;
-use crate::crd::{self, CustomKind, CustomVersion};
+use crate::crd::{self, CustomKind, CustomVersion, Rules};
 use crate::error::{ApiError, FieldError};
 use crate::object::{is_deleting, meta};
 use crate::resource::{ALL_VERBS, NameRule, Resource, ScalePaths, Selectable, Subresource, View};
@@ -196,6 +196,7 @@ fn resource(definition: &str, kind: &CustomKind, version: &CustomVersion) -> Res
         create_on_update: false,
         schema: Some(Arc::clone(&version.schema)),
         definition: Some(definition.into()),
+        rules: Some(Arc::new(Rules::of(Arc::clone(&version.schema)))),
         deprecation: version.deprecation.clone(),
     }
 }

@@ -12,6 +12,10 @@ use crate::error::{ApiError, FieldError};
 use crate::resource::Resource;
 use crate::schema::{Schema, Unknown, builtin, check};
 
+/// Errors after which rules in CEL are not looked at.
+const BLOCKING: [&str; 5] =
+    ["FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"];
+
 /// The schema of a resource's objects.
 pub(crate) fn schema(resource: &Resource) -> Option<Arc<Schema>> {
     let own = resource.schema.clone();
@@ -59,13 +63,25 @@ pub(crate) fn default(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// What the rules of a kind say about an object, new or changed.
-pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+/// What the rules of a kind say about an object, new or changed, of which `errors` are known already.
+pub(crate) fn validate(
+    resource: &Resource,
+    object: &Value,
+    old: Option<&Value>,
+    errors: &mut Vec<FieldError>,
+    warnings: &mut Vec<String>,
+) {
     if custom::is_definition(resource) {
-        return custom::validate(object, old);
+        errors.extend(custom::validate(object, old));
+    } else if let Some(rules) = &resource.rules {
+        // Rules are written for objects that are what the schema says.
+        if errors.iter().any(|error| BLOCKING.contains(&error.reason)) {
+            let detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+            errors.push(FieldError::invalid("<nil>", &Value::from("null"), detail));
+        } else {
+            errors.extend(rules.validate(object, old, warnings));
+        }
+    } else {
+        errors.extend(defaults::validate(&resource.collection.group, &resource.kind, object, old));
     }
-    if resource.definition.is_some() {
-        return Vec::new();
-    }
-    defaults::validate(&resource.collection.group, &resource.kind, object, old)
 }

@@ -5,6 +5,7 @@ mod in_process;
 mod kubectl;
 mod pods;
 mod protocol;
+mod rules;
 mod spark;
 mod submission;
 mod websocket;

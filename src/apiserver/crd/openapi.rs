@@ -23,7 +23,6 @@ fn walk(schema: &Value, root: bool, path: &Path, errors: &mut Vec<FieldError>) {
     keywords(schema, path, errors);
     list_type(schema, path, errors);
     list_map(schema, path, errors);
-    cel(schema, path, errors);
     let mut inside = |schema: &Value, path: Path| walk(schema, false, &path, errors);
     for name in ["additionalProperties", "not", "items"] {
         if let Some(one) = schema.get(name).filter(|one| one.is_object()) {
@@ -177,16 +176,6 @@ fn list_map(schema: &Value, path: &Path, errors: &mut Vec<FieldError>) {
         }
         if keys[..index].contains(key) {
             errors.push(FieldError::invalid(&keys_path, all, "must not contain duplicate entries"));
-        }
-    }
-}
-
-/// CEL rules are kept, not evaluated; that each has a rule is checked.
-fn cel(schema: &Value, path: &Path, errors: &mut Vec<FieldError>) {
-    for (index, rule) in list(&schema["x-kubernetes-validations"]).enumerate() {
-        let at = path.field("x-kubernetes-validations").index(index);
-        if rule["rule"].as_str().unwrap_or_default().trim().is_empty() {
-            errors.push(FieldError::required(at.field("rule"), "rule is not specified"));
         }
     }
 }

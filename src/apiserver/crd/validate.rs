@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tinderbox_api::names;
 
 use super::kind::{list, text, texts};
-use super::{openapi, structural};
+use super::{openapi, rules, structural};
 use crate::error::FieldError;
 use crate::schema::Path;
 
@@ -151,8 +151,13 @@ fn check_schema(schema: &Value, status: bool, path: &Path, errors: &mut Vec<Fiel
     if shape.is_empty() {
         errors.extend(openapi::check_defaults(schema, path));
     }
+    let before = errors.len();
     errors.extend(shape);
     errors.extend(openapi::check(schema, path));
+    // Mistakes in rules of a schema that is wrong itself would be hard to understand.
+    if errors.len() == before {
+        errors.extend(rules::check(schema, path));
+    }
 }
 
 fn check_scale(scale: &Value, path: &Path, errors: &mut Vec<FieldError>) {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use tinderbox_store::Collection;
 
+use crate::crd::Rules;
 use crate::schema::Schema;
 use crate::table::Columns;
 
@@ -88,6 +89,8 @@ pub struct Resource {
     pub schema: Option<Arc<Schema>>,
     /// The definition's name, for custom resources.
     pub definition: Option<Arc<str>>,
+    /// The rules in CEL that a definition says.
+    pub rules: Option<Arc<Rules>>,
     /// A warning to whoever uses this version.
     pub deprecation: Option<String>,
 }
@@ -170,6 +173,7 @@ impl Resource {
             create_on_update: false,
             schema: None,
             definition: None,
+            rules: None,
             deprecation: None,
         }
     }

@@ -4,6 +4,7 @@
 
 pub mod builtin;
 mod check;
+mod declare;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 pub(crate) use check::Path;
 pub use check::{Checked, Unknown, check, default, prune};
+pub use declare::declare;
 
 /// The schema of one value.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,8 +51,7 @@ pub struct Schema {
     pub patch_merge: bool,
     /// Strategic merge: fields absent in the patch are cleared (`retainKeys`).
     pub patch_retain_keys: bool,
-    /// Value rules of the definition (pattern, minimum, enum …), as written there. CEL rules are kept here too, and not
-    /// evaluated.
+    /// Value rules of the definition (pattern, minimum, enum …), as written there; CEL rules are among them.
     pub rules: BTreeMap<String, Value>,
     /// `anyOf`, `oneOf`, `allOf` and `not` of the definition.
     pub combined: Option<Arc<Combined>>,

@@ -83,7 +83,7 @@ pub(crate) async fn insert(call: &Call, mut object: Value, options: &WriteOption
     let _held = admission::admit(call, None, &mut object).await?;
     managed::update(call, options, Scope::Main, None, &mut object);
     errors.extend(metadata::check(resource, &object, None));
-    errors.extend(rules::validate(resource, &object, None));
+    rules::validate(resource, &object, None, &mut errors, &mut warnings);
     refuse(call, &object, errors)?;
     call.api.access().rbac.check_escalation(&call.user, &call.path.namespace, None, &object)?;
     for _ in 0..NAME_TRIES {
@@ -229,8 +229,9 @@ async fn prepare(
     managed::update(call, options, scope, Some(old), new);
     errors.extend(metadata::check(resource, new, Some(old)));
     // A binding and a status change what users may not.
-    if scope == Scope::Main || scope == Scope::Inner && !resource.is("", "pods") {
-        errors.extend(rules::validate(resource, new, Some(old)));
+    let inner = scope == Scope::Inner && !resource.is("", "pods");
+    if scope == Scope::Main || inner || scope == Scope::Status && resource.rules.is_some() {
+        rules::validate(resource, new, Some(old), &mut errors, warnings);
     }
     if scope == Scope::Ephemeral {
         errors.extend(defaults::validate_ephemeral(new, old));

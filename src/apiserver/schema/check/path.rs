@@ -22,6 +22,11 @@ impl Path {
         Self(format!("{}[{index}]", self.0))
     }
 
+    /// This path and the key of a map, where there is one.
+    pub(crate) fn below(self, key: Option<&str>) -> Self {
+        key.map_or_else(|| self.clone(), |key| self.key(key))
+    }
+
     /// This path and the key of a map: `labels[app]`.
     pub(crate) fn key(&self, key: &str) -> Self {
         Self(format!("{}[{key}]", self.0))

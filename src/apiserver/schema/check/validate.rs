@@ -1,5 +1,5 @@
 //! Holding a custom resource to the value rules of its definition, with Kubernetes' messages and in its order: type,
-//! combinations, rules of the type, enum, then what is inside. CEL rules (`x-kubernetes-validations`) are not evaluated.
+//! combinations, rules of the type, enum, then what is inside. CEL rules are held elsewhere.
 //! Upstream rule: k8s.io/kube-openapi `pkg/validation/validate`.
 
 use serde_json::{Map, Value};
