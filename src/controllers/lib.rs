@@ -30,6 +30,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::ReplicationController;
 use kube::Client;
 use tinderbox_client::error::chain;
 use tinderbox_client::{Caches, Result};
@@ -58,7 +60,8 @@ fn table(resources: &Resources) -> Vec<(&'static str, Run)> {
         ("scheduler", Arc::new(scheduler::run)),
         ("accounts", Arc::new(accounts::run)),
         ("deployments", Arc::new(deployments::run)),
-        ("replicasets", Arc::new(replicasets::run)),
+        ("replicasets", Arc::new(replicasets::run::<ReplicaSet>)),
+        ("replication controllers", Arc::new(replicasets::run::<ReplicationController>)),
         ("statefulsets", Arc::new(statefulsets::run)),
         ("daemonsets", Arc::new(daemonsets::run)),
         ("jobs", Arc::new(jobs::run)),

@@ -1,9 +1,9 @@
-//! Deployments and ReplicaSets.
+//! Deployments, ReplicaSets and ReplicationControllers.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ReplicationController};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
@@ -168,4 +168,76 @@ async fn a_replica_set_adopts_releases_and_replaces() {
     world.gone::<Pod>(&made).await;
     world.until::<ReplicaSet>("web", ready(2)).await;
     world.event("SuccessfulCreate", "Created pod: web-").await;
+}
+
+#[tokio::test]
+async fn a_replication_controller_keeps_its_number_and_takes_orphans() {
+    let world = World::new().await;
+    let pod = json!({"metadata": {"name": "orphan", "labels": {"app": "old"}}, "spec": crate::world::pod_spec("1m")});
+    world.create::<Pod>(pod).await;
+    let controller = json!({
+        "metadata": {"name": "old"},
+        "spec": {
+            "replicas": 2,
+            "template": {"metadata": {"labels": {"app": "old"}}, "spec": crate::world::pod_spec("1m")},
+        },
+    });
+    world.create::<ReplicationController>(controller).await;
+    let ready = |wanted: i32| {
+        move |one: &ReplicationController| {
+            let status = one.status.clone().unwrap_or_default();
+            status.ready_replicas == Some(wanted)
+                && status.available_replicas == Some(wanted)
+                && status.replicas == wanted
+                && status.observed_generation == one.metadata.generation
+        }
+    };
+    world.until::<ReplicationController>("old", ready(2)).await;
+    let orphan = world.until::<Pod>("orphan", |pod| !pod.owner_references().is_empty()).await;
+    let owner = &orphan.owner_references()[0];
+    assert_eq!(
+        (owner.api_version.as_str(), owner.kind.as_str(), owner.controller),
+        ("v1", "ReplicationController", Some(true))
+    );
+    world.event("SuccessfulCreate", "Created pod: old-").await;
+
+    let scale = kube::api::Patch::Merge(json!({"spec": {"replicas": 3}}));
+    let scaled = world.api::<ReplicationController>().patch_scale("old", &Default::default(), &scale).await.unwrap();
+    assert_eq!(scaled.status.unwrap().selector.as_deref(), Some("app=old"));
+    world.until::<ReplicationController>("old", ready(3)).await;
+    world.patch::<Pod>("orphan", json!({"metadata": {"labels": {"app": "free"}}})).await;
+    world.until::<Pod>("orphan", |pod| pod.owner_references().is_empty()).await;
+    world.until_all::<Pod>(|pods| pods.len() == 4).await;
+
+    world.patch::<ReplicationController>("old", json!({"spec": {"replicas": 0}})).await;
+    let none = |one: &ReplicationController| one.status.as_ref().is_some_and(|status| status.replicas == 0);
+    world.until::<ReplicationController>("old", none).await;
+    assert_eq!(names(&world.until_all::<Pod>(|pods| pods.len() == 1).await), ["orphan"]);
+}
+
+#[tokio::test]
+async fn a_replication_controller_tells_that_a_quota_stops_it() {
+    let world = World::new().await;
+    let quota = json!({"metadata": {"name": "few"}, "spec": {"hard": {"pods": "1"}}});
+    world.create::<k8s_openapi::api::core::v1::ResourceQuota>(quota).await;
+    let controller = json!({
+        "metadata": {"name": "old"},
+        "spec": {
+            "replicas": 2,
+            "template": {"metadata": {"labels": {"app": "old"}}, "spec": crate::world::pod_spec("1m")},
+        },
+    });
+    world.create::<ReplicationController>(controller).await;
+    let failure = |one: &ReplicationController| {
+        let status = one.status.clone().unwrap_or_default();
+        status.conditions.unwrap_or_default().into_iter().find(|condition| condition.type_ == "ReplicaFailure")
+    };
+    let stopped = world.until::<ReplicationController>("old", |one| failure(one).is_some()).await;
+    let condition = failure(&stopped).unwrap();
+    assert_eq!((condition.status.as_str(), condition.reason.as_deref()), ("True", Some("FailedCreate")));
+    assert!(
+        condition.message.unwrap().contains("exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1")
+    );
+    world.patch::<ReplicationController>("old", json!({"spec": {"replicas": 1}})).await;
+    world.until::<ReplicationController>("old", |one| failure(one).is_none()).await;
 }

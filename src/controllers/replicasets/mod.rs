@@ -1,22 +1,23 @@
-//! ReplicaSets: as many pods as asked for. The loop; what to do is decided in `plan`.
+//! ReplicaSets and ReplicationControllers: as many pods as asked for. The loop; what to do is decided in `plan`.
 
+mod keeper;
 mod plan;
 
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
 use tinderbox_client::{Applier, Cache, Error, ObjectKey, Queue, Result, Runner, runner::Action};
 
 use crate::context::Context;
 use crate::meta;
+use keeper::Keeper;
 
-/// Runs the controller.
-pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
+/// Runs the controller of one kind.
+pub(crate) fn run<K: Keeper>(context: Context) -> BoxFuture<'static, Result<()>> {
     async move {
-        let sets = context.caches.get::<ReplicaSet>();
+        let sets = context.caches.get::<K>();
         let pods = context.caches.get::<Pod>();
         let queue = Queue::new(context.clock.clone());
         sets.subscribe({
@@ -33,8 +34,8 @@ pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
         });
         sets.synced().await?;
         pods.synced().await?;
-        let applier = context.applier("kube-controller-manager", "replicaset-controller");
-        let runner = Runner { name: "replicasets", queue, concurrency: 8, token: context.token.clone() };
+        let applier = context.applier("kube-controller-manager", K::COMPONENT);
+        let runner = Runner { name: K::NAME, queue, concurrency: 8, token: context.token.clone() };
         let clock = context.clock.clone();
         runner
             .run(move |key| {
@@ -47,16 +48,16 @@ pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
     .boxed()
 }
 
-fn owners_of(pod: &Pod, sets: &Cache<ReplicaSet>) -> Vec<ObjectKey> {
+fn owners_of<K: Keeper>(pod: &Pod, sets: &Cache<K>) -> Vec<ObjectKey> {
     meta::owners_of(pod, sets, |set| {
-        let wanted = set.spec.as_ref().and_then(|spec| meta::selector(&spec.selector).ok());
+        let wanted = set.wish().ok().and_then(|wish| meta::selector(&wish.selector).ok());
         wanted.is_some_and(|wanted| wanted.matches_map(pod.metadata.labels.as_ref()))
     })
 }
 
-async fn reconcile(
+async fn reconcile<K: Keeper>(
     key: ObjectKey,
-    sets: Cache<ReplicaSet>,
+    sets: Cache<K>,
     pods: Cache<Pod>,
     applier: Arc<Applier>,
     now: jiff::Timestamp,
@@ -64,7 +65,7 @@ async fn reconcile(
     let Some(set) = sets.get(&key) else {
         return Ok(Action::Done);
     };
-    let plan = plan::plan(&set, &pods.in_namespace(&key.namespace), now)?;
+    let plan = plan::plan(&*set, &pods.in_namespace(&key.namespace), now)?;
     match applier.apply(plan).await {
         Ok(again) => Ok(again.into()),
         Err(error) => {
@@ -77,8 +78,8 @@ async fn reconcile(
 }
 
 /// A refused create is told in the status, where the Deployment above finds it.
-fn failure_to_tell(
-    sets: &Cache<ReplicaSet>,
+fn failure_to_tell<K: Keeper>(
+    sets: &Cache<K>,
     key: &ObjectKey,
     error: &Error,
     now: jiff::Timestamp,

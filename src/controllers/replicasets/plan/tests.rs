@@ -1,5 +1,7 @@
 //! Whole plans of ReplicaSets.
 
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::ReplicationController;
 use serde_json::{Value, json};
 
 use super::*;
@@ -44,7 +46,7 @@ fn json_patch(target: &mut Value, change: &Value) {
     }
 }
 
-fn words(set: &ReplicaSet, pods: &[Arc<Pod>]) -> Vec<Vec<String>> {
+fn words<K: Keeper>(set: &K, pods: &[Arc<Pod>]) -> Vec<Vec<String>> {
     let plan = plan(set, pods, Timestamp::UNIX_EPOCH).unwrap_or_default();
     plan.stages.iter().map(|stage| stage.iter().map(Step::describe).collect()).collect()
 }
@@ -129,4 +131,30 @@ fn a_refused_pod_is_told_once_and_forgotten_when_all_are_there() {
     let plan = plan(&set, &[pod("p", json!({}))], Timestamp::UNIX_EPOCH).unwrap_or_default();
     let status = plan.steps().next().map(|step| step.body()["status"].clone()).unwrap_or_default();
     assert_eq!(status["conditions"], Value::Null);
+}
+
+#[test]
+fn a_controller_of_the_older_form_plans_the_same() {
+    let older: ReplicationController = serde_json::from_value(json!({
+        "metadata": {"name": "web", "namespace": "n", "uid": "set", "generation": 4},
+        "spec": {"replicas": 1, "selector": {"app": "web"}, "template": {"metadata": {"labels": {"app": "web"}}}},
+        "status": {"replicas": 0, "conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}]},
+    }))
+    .unwrap_or_default();
+    let made = plan(&older, &[], Timestamp::UNIX_EPOCH).unwrap_or_default();
+    let steps: Vec<String> = made.steps().map(Step::describe).collect();
+    assert_eq!(steps, ["patch replicationcontrollers/status n/web", "create pods n/web-"]);
+    let owner =
+        &made.steps().last().map(|step| step.body().clone()).unwrap_or_default()["metadata"]["ownerReferences"][0];
+    assert_eq!((&owner["apiVersion"], &owner["kind"]), (&json!("v1"), &json!("ReplicationController")));
+    let owned = pod(
+        "a",
+        json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ReplicationController",
+        "name": "web", "uid": "set", "controller": true}]}}),
+    );
+    let there = plan(&older, &[owned], Timestamp::UNIX_EPOCH).unwrap_or_default();
+    let status = there.steps().next().map(|step| step.body()["status"].clone());
+    let wanted = json!({"availableReplicas": 1, "conditions": null, "fullyLabeledReplicas": 1, "observedGeneration": 4,
+        "readyReplicas": 1, "replicas": 1});
+    assert_eq!(status, Some(wanted));
 }
