@@ -77,6 +77,8 @@ pub(crate) enum Verb {
     Export(Export),
     /// Measure, and print the figures beside their limits.
     Bench(Bench),
+    /// Run Kubernetes' own conformance specs, and print the score.
+    Conformance(Conformance),
     /// Take the cluster away with all that belongs to it.
     Down(Down),
     /// The virtual nodes of the cluster: list them, kill one, start it again.
@@ -169,6 +171,17 @@ pub(crate) struct Bench {
     /// Which figures; all when absent.
     #[arg(value_name = "FIGURE")]
     pub(crate) figures: Vec<String>,
+}
+
+/// `conformance`.
+#[derive(Debug, Args)]
+pub(crate) struct Conformance {
+    /// Kubernetes' `e2e.test`; that of the PATH when absent.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) e2e_test: Option<PathBuf>,
+    /// Which specs, as a regular expression; those of the API server that need no image of a registry when absent.
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) focus: Option<String>,
 }
 
 /// `down`.

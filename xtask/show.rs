@@ -2,6 +2,7 @@
 
 use comfy_table::{Table, presets};
 use tinderbox::bench::BenchReport;
+use tinderbox::conformance::{ConformanceReport, Verdict as Judged};
 use tinderbox::doctor::{DoctorReport, Need};
 use tinderbox::e2e::E2eReport;
 use tinderbox::explain::Explanation;
@@ -329,4 +330,17 @@ pub(crate) fn bench(report: &BenchReport) -> String {
         ]
     });
     table(&["FIGURE", "VALUE", "LIMIT", "", "WHAT"], rows)
+}
+
+/// The specs that failed, and the score.
+pub(crate) fn conformance(report: &ConformanceReport) -> String {
+    let mut text = String::new();
+    for spec in report.specs.iter().filter(|spec| spec.verdict == Judged::Failed) {
+        let message = spec.message.as_deref().unwrap_or_default().trim();
+        let first = message.lines().next().unwrap_or_default();
+        text.push_str(&format!("FAILED {}\n       {first}\n", spec.name));
+    }
+    let (passed, failed, took) = (report.passed, report.failed, duration(report.took_ms));
+    text.push_str(&format!("{passed} passed, {failed} failed in {took}; the log is in {}", report.log.display()));
+    text
 }

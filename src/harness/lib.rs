@@ -17,6 +17,7 @@
 mod apply;
 pub mod bench;
 pub mod cluster;
+pub mod conformance;
 pub mod doctor;
 pub mod e2e;
 pub mod error;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -60,6 +61,21 @@ fn compare(place: &str, example: &Value, value: &Value) {
     }
 }
 
+/// Stands for `e2e.test`: what it says of two specs.
+const JUDGE: &str = r#"#!/bin/sh
+for word; do
+  case $word in --ginkgo.json-report=*) report=${word#*=};; esac
+done
+cat > "$report" <<END
+[{"SpecReports": [
+  {"LeafNodeType": "It", "ContainerHierarchyTexts": ["One"], "LeafNodeText": "does", "State": "passed", "RunTime": 2000000},
+  {"LeafNodeType": "It", "ContainerHierarchyTexts": ["One"], "LeafNodeText": "does not", "State": "failed", "RunTime": 2000000,
+   "Failure": {"Message": "why"}}
+]}]
+END
+exit 1
+"#;
+
 #[test]
 fn every_verb_gives_the_json_that_is_documented() {
     let cluster = Cluster::of_own_project("json");
@@ -92,6 +108,13 @@ fn every_verb_gives_the_json_that_is_documented() {
     check("node list", &["node", "list"], 0);
     check("node kill", &["node", "kill", &node], 0);
     check("node kill", &["node", "start", &node], 0);
+    cluster.write("judge", JUDGE);
+    let judge = cluster.files().join("judge");
+    std::fs::set_permissions(&judge, std::fs::Permissions::from_mode(0o755)).expect("a file of the test's");
+    let judge = judge.to_str().expect("a path of letters");
+    check("conformance", &["conformance", "--e2e-test", judge], 1);
+    let missing = cluster.run(&["conformance", "--e2e-test", "absent"]).failed(3);
+    assert!(missing.contains("error: cannot run absent") && missing.contains("--e2e-test"), "{missing}");
     check("down", &["down"], 0);
     check("down", &["down"], 0);
 

@@ -1,6 +1,7 @@
 //! The verbs, a file each: from the parsed command line to a use case and its report.
 
 mod bench;
+mod conformance;
 mod doctor;
 mod down;
 mod e2e;
@@ -74,6 +75,7 @@ async fn dispatch(context: &Context, verb: &Verb, stop: impl Future<Output = ()>
         Verb::Up(arguments) => up::run(context, arguments, stop).await,
         Verb::E2e(arguments) => e2e::run(context, arguments, stop).await,
         Verb::Bench(arguments) => bench::run(context, arguments, stop).await,
+        Verb::Conformance(arguments) => conformance::run(context, arguments, stop).await,
         Verb::Run(arguments) => run::run(context, arguments, stop).await,
         // What the others have under way is dropped, and takes with it what it started.
         verb => tokio::select! {
@@ -93,6 +95,6 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Export(arguments) => export::run(context, arguments).await,
         Verb::Down(arguments) => down::run(context, arguments).await,
         Verb::Node(arguments) => node::run(context, arguments).await,
-        Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) => Ok(Exit::Usage),
+        Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) | Verb::Conformance(_) => Ok(Exit::Usage),
     }
 }
