@@ -73,7 +73,7 @@ async fn reconcile(
     Ok(if done { Action::Done } else { Action::At(after(now, PATIENCE)) })
 }
 
-/// Deletes what is in a namespace, and says what is left.
+/// Deletes what is in a namespace, and says what is left. Pods go before all else, so that what they need is there to their end.
 async fn clear(client: &Client, namespace: &str) -> Found {
     let mut found = Found::default();
     let resources = match served(client).await {
@@ -83,12 +83,26 @@ async fn clear(client: &Client, namespace: &str) -> Found {
             return found;
         }
     };
-    for served in resources.iter().filter(|served| served.namespaced && served.can(&["list", "delete"])) {
+    let own = resources.iter().filter(|served| served.namespaced && served.can(&["list", "delete"]));
+    let (pods, others): (Vec<_>, Vec<_>) = own.partition(|served| is_pods(served));
+    for served in pods {
+        if let Err(error) = clear_resource(client, namespace, served, &mut found).await {
+            found.failures.push(chain(&error));
+        }
+    }
+    if !found.left.is_empty() {
+        return found;
+    }
+    for served in others {
         if let Err(error) = clear_resource(client, namespace, served, &mut found).await {
             found.failures.push(chain(&error));
         }
     }
     found
+}
+
+fn is_pods(served: &Served) -> bool {
+    served.resource.group.is_empty() && served.resource.plural == "pods"
 }
 
 async fn clear_resource(client: &Client, namespace: &str, served: &Served, found: &mut Found) -> Result<()> {
