@@ -5,6 +5,7 @@ mod golden;
 #[cfg(test)]
 mod tidy;
 
+pub mod hooks;
 pub mod wire;
 
 /// The project's folder.

@@ -20,7 +20,8 @@ pub struct Served {
     pub folder: TempDir,
     /// `https://` and so on.
     pub address: String,
-    kubeconfig: PathBuf,
+    /// The administrator's credentials.
+    pub kubeconfig: PathBuf,
 }
 
 /// What a command said.

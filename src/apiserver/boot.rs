@@ -17,6 +17,8 @@ use crate::write::{self, Scope};
 
 /// The field manager of what the server writes itself.
 pub(crate) const INTERNAL: &str = "kube-apiserver";
+/// The user as whom the server does it.
+pub(crate) const INTERNAL_USER: &str = "system:apiserver";
 /// Namespaces that are always there.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -69,7 +71,7 @@ impl ApiServer {
     pub(crate) fn internal(&self, resource: Arc<Resource>, namespace: &str, name: &str) -> Call {
         Call {
             api: self.clone(),
-            user: User::authenticated("system:apiserver", &[MASTERS]),
+            user: User::authenticated(INTERNAL_USER, &[MASTERS]),
             path: ResourcePath {
                 group: resource.group.to_string(),
                 version: resource.version.to_string(),
@@ -82,6 +84,7 @@ impl ApiServer {
             params: Params::default(),
             form: Form::Json,
             agent: INTERNAL.to_owned(),
+            warnings: Arc::default(),
         }
     }
 

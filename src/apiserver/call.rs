@@ -1,6 +1,6 @@
 //! One request about a resource, read and allowed, on its way to a verb; and what its query says about writing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tinderbox_store::{Key, Stored};
@@ -24,6 +24,8 @@ pub(crate) struct Call {
     pub(crate) form: Form,
     /// The first word of `User-Agent`, which names the field manager where nothing else does.
     pub(crate) agent: String,
+    /// Words for the client, whatever comes of the request.
+    pub(crate) warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Call {
@@ -45,6 +47,7 @@ impl Call {
     pub(crate) fn of_pod(&self, binding: &Value) -> Result<Self, ApiError> {
         let mut call = self.clone();
         call.resource = self.api.registry().find("", "v1", "pods").ok_or_else(ApiError::no_such_path)?;
+        call.path.subresource = "binding".to_owned();
         call.path.name = object::meta(binding, "name").to_owned();
         Ok(call)
     }
@@ -85,9 +88,20 @@ impl Call {
         ApiError::conflict(&self.resource.group, &self.resource.plural, &self.path.name, message)
     }
 
-    /// The object as the store has it.
-    pub(crate) fn served(&self, stored: &Stored) -> Value {
-        crate::view::served(&self.resource, stored)
+    /// A stored object as the request's version serves it.
+    pub(crate) async fn served(&self, stored: &Arc<Stored>) -> Result<Value, ApiError> {
+        let mut objects = crate::convert::served(self, std::slice::from_ref(stored)).await?;
+        objects.pop().ok_or_else(|| self.not_found())
+    }
+
+    /// Tells the client something, each thing once.
+    pub(crate) fn warn(&self, texts: Vec<String>) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        for text in texts {
+            if !warnings.contains(&text) {
+                warnings.push(text);
+            }
+        }
     }
 }
 

@@ -97,7 +97,11 @@ impl ApiServer {
     /// Deletes the objects of a definition, waits until the last is gone, and lets go of the definition.
     async fn clean_up(&self, name: &str) -> Result<(), ApiError> {
         let registry = self.registry().snapshot();
-        let found = registry.all().find(|one| one.definition.as_deref() == Some(name)).cloned();
+        let own = || registry.all().filter(|one| one.definition.as_deref() == Some(name));
+        // In the version that is stored, so that nothing has to be converted for its end.
+        let is_stored =
+            |one: &&Arc<Resource>| one.conversion.as_ref().is_some_and(|how| how.storage == one.api_version());
+        let found = own().find(is_stored).or_else(|| own().next()).cloned();
         if let Some(resource) = found {
             let list = self.store().list(&resource.collection, None, None, 0);
             for item in &list.items {
@@ -190,13 +194,19 @@ fn resource(definition: &str, kind: &CustomKind, version: &CustomVersion) -> Res
         generation: true,
         names: NameRule::Subdomain,
         collection: Collection { group: kind.group.as_str().into(), resource: kind.plural.as_str().into() },
-        view: if kind.versions.len() > 1 { View::ApiVersion } else { View::Same },
+        view: match (kind.versions.len(), &kind.conversion.webhook) {
+            (0 | 1, _) => View::Same,
+            (_, None) => View::ApiVersion,
+            (_, Some(_)) => View::Webhook,
+        },
         returns_deleted: false,
         unconditional_update: false,
         create_on_update: false,
         schema: Some(Arc::clone(&version.schema)),
+        defaulted: version.schema.has_default(),
         definition: Some(definition.into()),
         rules: Some(Arc::new(Rules::of(Arc::clone(&version.schema)))),
+        conversion: Some(Arc::new(kind.conversion.clone())),
         deprecation: version.deprecation.clone(),
     }
 }

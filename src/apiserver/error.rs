@@ -1,6 +1,8 @@
 //! Errors as Kubernetes' `Status` objects: a fixed reason and HTTP code per refusal, with field causes.
 //! Upstream rule: k8s.io/apimachinery `pkg/api/errors/errors.go`. Nothing here decides; it only words.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 /// A refusal that goes to the client as a `Status`.
@@ -9,11 +11,13 @@ pub struct ApiError {
     /// HTTP status.
     pub code: u16,
     /// `Status.reason`, as in `NotFound`.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// `Status.message`.
     pub message: String,
     /// `Status.details`; null when there is none.
     pub details: Value,
+    /// `Status.metadata.continue`: where a list that has expired may be gone on with.
+    pub resume: Option<String>,
 }
 
 /// One field that is wrong, as in `spec.replicas: Invalid value: -1: must be greater than or equal to 0`.
@@ -58,7 +62,7 @@ impl FieldError {
 
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Value::Null }
+        Self { code, reason: reason.into(), message: message.into(), details: Value::Null, resume: None }
     }
 
     /// 400 BadRequest.
@@ -198,6 +202,9 @@ impl ApiError {
         });
         if !self.details.is_null() {
             status["details"] = self.details.clone();
+        }
+        if let Some(token) = &self.resume {
+            status["metadata"]["continue"] = token.as_str().into();
         }
         status
     }

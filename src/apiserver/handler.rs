@@ -1,5 +1,6 @@
 //! The way of a request: who asks, what for, whether it may, and to which verb it goes. It must not know what verbs do.
 
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -12,8 +13,9 @@ use tinderbox_api::manifest;
 use tinderbox_api::selector::FieldSelector;
 
 use crate::ApiServer;
+use crate::admission::{self, Asked, Operation};
 use crate::auth::{Attributes, User};
-use crate::call::Call;
+use crate::call::{Call, WriteOptions};
 use crate::error::ApiError;
 use crate::metrics::Kind;
 use crate::patch::apply::manager_name;
@@ -109,28 +111,62 @@ impl ApiServer {
         let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let agent = manager_name("", agent);
         let streaming = matches!(path.subresource.as_str(), "log" | "exec" | "attach" | "portforward" | "proxy");
-        let form = if streaming { Form::Json } else { Form::negotiate(&parts.headers)? };
-        let call = Call { api: self.clone(), user, resource, path, params, form, agent };
-        let mut response = if call.path.subresource == "proxy" {
-            verbs::proxy::proxy(&call, parts, body).await?
-        } else if streaming {
-            stream(&call, parts).await?
-        } else if verb == "watch" {
-            watch::serve(call.clone(), parts).await?
-        } else {
-            let reply = dispatch(&call, verb, &parts, body).await?;
-            present(&call, reply)
-        };
+        let kept = resource.verbs.iter().any(|verb| *verb == "get");
+        let form = if streaming { Form::Json } else { Form::negotiate(&parts.headers, kept)? };
+        let call = Call { api: self.clone(), user, resource, path, params, form, agent, warnings: Arc::default() };
         if let Some(text) = &call.resource.deprecation {
-            respond::warn(&mut response, std::slice::from_ref(text));
+            call.warn(vec![text.clone()]);
         }
+        let answer = if streaming {
+            stream(&call, parts, body).await
+        } else if verb == "watch" {
+            watch::serve(call.clone(), parts).await
+        } else {
+            dispatch(&call, verb, &parts, body).await.map(|reply| present(&call, reply))
+        };
+        // A refusal may have warnings too.
+        let mut response = answer.unwrap_or_else(|error| respond::error(&error));
+        respond::warn(&mut response, &call.warnings.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(response)
     }
 }
 
-/// A stream of a pod, which its node makes.
-async fn stream(call: &Call, mut parts: Parts) -> Result<Response<Body>, ApiError> {
-    let pod = call.served(&*call.stored()?);
+/// What is connected to: the options of the stream as an object, as upstream has it.
+fn connect_options(call: &Call, kind: &str) -> Value {
+    let mut options = serde_json::json!({"kind": kind, "apiVersion": "v1"});
+    for flag in ["stdin", "stdout", "stderr", "tty"] {
+        if call.params.flag(flag) {
+            options[flag] = true.into();
+        }
+    }
+    if let Some(container) = call.params.get("container") {
+        options["container"] = container.into();
+    }
+    let command: Vec<&str> = call.params.all("command").collect();
+    if !command.is_empty() {
+        options["command"] = command.into();
+    }
+    let ports: Vec<u64> = call.params.all("ports").filter_map(|port| port.parse().ok()).collect();
+    if !ports.is_empty() {
+        options["ports"] = ports.into();
+    }
+    if call.path.subresource == "proxy" {
+        options["path"] = format!("/{}", call.path.rest).into();
+    }
+    options
+}
+
+/// A stream of a pod, which its node makes, or a request to a pod or service.
+async fn stream(call: &Call, mut parts: Parts, body: Body) -> Result<Response<Body>, ApiError> {
+    if call.path.subresource != "log" {
+        let asked = Asked::connect(call);
+        let [_, _, kind] = asked.kind();
+        admission::review(&asked, Some(&mut connect_options(call, &kind)), None).await?;
+    }
+    if call.path.subresource == "proxy" {
+        return verbs::proxy::proxy(call, parts, body).await;
+    }
+    let pod = call.served(&call.stored()?).await?;
     let node = call.api.streams().ok_or_else(|| ApiError::unavailable("no node of this cluster runs pods"))?;
     let asked = PodCall { streams: &node, pod: &pod, parts: &mut parts };
     match call.path.subresource.as_str() {
@@ -164,14 +200,20 @@ fn attributes(user: &User, verb: &str, path: &ResourcePath, params: &Params) -> 
 async fn dispatch(call: &Call, verb: &'static str, parts: &Parts, body: Body) -> Result<Reply, ApiError> {
     let subresource = call.path.subresource.as_str();
     match (verb, subresource) {
-        ("get", "scale") => verbs::scale::get(call),
+        ("get", "scale") => verbs::scale::get(call).await,
         ("update", "scale") => verbs::scale::update(call, object(parts, read(body).await?)?).await,
         ("patch", "scale") => verbs::scale::patch(call, content_type(parts), read(body).await?).await,
         ("create", "binding") => verbs::pods::bind(call, object(parts, read(body).await?)?).await,
         ("create", "eviction") => verbs::pods::evict(call, optional(parts, read(body).await?)?).await,
-        ("create", "token") => verbs::review::token(call, optional(parts, read(body).await?)?),
-        ("get", "" | "status" | "approval" | "ephemeralcontainers") => verbs::get::get(call),
-        ("list", "") => verbs::list::list(call),
+        ("create", "token") => {
+            let mut wanted = optional(parts, read(body).await?)?;
+            let options = WriteOptions::of(call)?;
+            let asked = Asked::write(call, Operation::Create, &call.path.name, &options);
+            admission::review(&asked, Some(&mut wanted), None).await?;
+            verbs::review::token(call, wanted)
+        }
+        ("get", "" | "status" | "approval" | "ephemeralcontainers") => verbs::get::get(call).await,
+        ("list", "") => verbs::list::list(call).await,
         ("create", "") => {
             let body = object(parts, read(body).await?)?;
             if call.resource.is("", "bindings") {

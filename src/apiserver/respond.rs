@@ -35,8 +35,8 @@ impl Reply {
 }
 
 impl Form {
-    /// The first form in `Accept` that the server has.
-    pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Self, ApiError> {
+    /// The first form in `Accept` that the server has; objects that are not kept have no other form than their own.
+    pub(crate) fn negotiate(headers: &HeaderMap, kept: bool) -> Result<Self, ApiError> {
         let mut asked = false;
         for range in
             headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
@@ -55,10 +55,12 @@ impl Form {
             }
             match (parameter("as"), parameter("g"), parameter("v")) {
                 (None, ..) => return Ok(Self::Json),
-                (Some("Table"), Some("meta.k8s.io"), Some("v1" | "v1beta1")) => {
+                (Some("Table"), Some("meta.k8s.io"), Some("v1" | "v1beta1")) if kept => {
                     return Ok(Self::Table);
                 }
-                (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io"), Some("v1")) => {
+                (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io"), Some("v1"))
+                    if kept =>
+                {
                     return Ok(Self::Partial);
                 }
                 _ => {}
@@ -146,10 +148,15 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
-            assert_eq!(Form::negotiate(&headers), Ok(form), "{accept}");
+            assert_eq!(Form::negotiate(&headers, true), Ok(form), "{accept}");
+            let plain = Form::negotiate(&headers, false);
+            assert!(matches!(plain, Ok(Form::Json)), "{accept}");
         }
+        let mut table = HeaderMap::new();
+        table.insert(ACCEPT, HeaderValue::from_static("application/json;as=Table;v=v1;g=meta.k8s.io"));
+        assert_eq!(Form::negotiate(&table, false).unwrap_err().code, 406);
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("image/png"));
-        assert_eq!(Form::negotiate(&headers).unwrap_err().code, 406);
+        assert_eq!(Form::negotiate(&headers, true).unwrap_err().code, 406);
     }
 }

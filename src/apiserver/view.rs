@@ -30,17 +30,25 @@ pub(crate) fn served(resource: &Resource, stored: &Stored) -> Value {
 /// Turns a stored object into a served one.
 pub(crate) fn outward(resource: &Resource, object: &mut Value) {
     match resource.view {
-        View::Same => {}
+        View::Same | View::Webhook => {}
         View::ApiVersion => object["apiVersion"] = resource.api_version().into(),
         View::Events => events_out(object),
         View::Autoscalers => autoscaler_out(object),
+    }
+    if let Some(schema) = resource.schema.as_ref().filter(|_| resource.defaulted) {
+        crate::schema::default(schema, object);
     }
 }
 
 /// Turns a served object into the stored form.
 pub(crate) fn inward(resource: &Resource, object: &mut Value) {
     match resource.view {
-        View::Same | View::ApiVersion => {}
+        View::Same | View::Webhook => {}
+        View::ApiVersion => {
+            if let Some(conversion) = &resource.conversion {
+                object["apiVersion"] = conversion.storage.as_str().into();
+            }
+        }
         View::Events => events_in(object),
         View::Autoscalers => autoscaler_in(object),
     }
@@ -48,7 +56,7 @@ pub(crate) fn inward(resource: &Resource, object: &mut Value) {
 
 /// Appends the served object's JSON.
 pub(crate) fn write(out: &mut Vec<u8>, resource: &Resource, stored: &Stored, revision: u64) {
-    if resource.view == View::Same {
+    if matches!(resource.view, View::Same | View::Webhook) && !resource.defaulted {
         codec::splice(out, stored, revision);
     } else {
         let mut object = codec::decode_at(stored, revision);

@@ -20,10 +20,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::metrics::Lasting;
+use crate::resource::View;
 use crate::respond::{self, Form};
 use crate::select::Selection;
 use crate::verbs::list::{number, revision};
-use crate::{codec, table, view};
+use crate::{codec, convert, table, view};
 
 /// How often a quiet watch says how far it is.
 const BOOKMARK: Duration = Duration::from_secs(60);
@@ -164,7 +165,7 @@ impl Watcher {
             return None;
         }
         if let Some(stored) = self.initial.next() {
-            return Some(self.object_frame("ADDED", &stored, stored.revision));
+            return Some(self.object_frame("ADDED", &stored, stored.revision).await);
         }
         if let Some(revision) = self.initial_end.take() {
             return Some(self.bookmark(revision, true));
@@ -200,7 +201,7 @@ impl Watcher {
             };
             match event {
                 Ok(event) => {
-                    if let Some(frame) = self.event_frame(&event) {
+                    if let Some(frame) = self.event_frame(&event).await {
                         return Some(frame);
                     }
                 }
@@ -209,7 +210,7 @@ impl Watcher {
         }
     }
 
-    fn event_frame(&mut self, event: &Event) -> Option<Vec<u8>> {
+    async fn event_frame(&mut self, event: &Event) -> Option<Vec<u8>> {
         let all = self.selection.is_all();
         let meant = |stored: &Stored| all || self.selection.matches(stored);
         let (kind, stored) = match &event.change {
@@ -222,25 +223,45 @@ impl Watcher {
             },
             Change::Deleted(last) => ("DELETED", meant(last).then_some(last)?),
         };
-        Some(self.object_frame(kind, stored, event.revision))
+        Some(self.object_frame(kind, stored, event.revision).await)
     }
 
-    fn object_frame(&mut self, kind: &str, stored: &Stored, revision: u64) -> Vec<u8> {
+    async fn object_frame(&mut self, kind: &str, stored: &Stored, revision: u64) -> Vec<u8> {
+        let converted = if self.call.resource.view == View::Webhook {
+            match convert::working(&self.call, stored).await {
+                Ok(mut object) => {
+                    view::outward(&self.call.resource, &mut object);
+                    object["metadata"]["resourceVersion"] = revision.to_string().into();
+                    Some(object)
+                }
+                Err(error) => {
+                    self.over = true;
+                    return event("ERROR", &error.to_status());
+                }
+            }
+        } else {
+            None
+        };
         let mut out = Vec::with_capacity(stored.bytes.len() + 64);
         out.extend_from_slice(b"{\"type\":\"");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\",\"object\":");
         let resource = &self.call.resource;
-        if self.call.form == Form::Json {
+        if self.call.form == Form::Json && converted.is_none() {
             view::write(&mut out, resource, stored, revision);
         } else {
-            let mut object = codec::decode_at(stored, revision);
-            view::outward(resource, &mut object);
-            let object = if self.call.form == Form::Table {
-                let first = !std::mem::replace(&mut self.columns_told, true);
-                table::of_event(&self.call, &object, first)
-            } else {
-                respond::partial(&object)
+            let object = converted.unwrap_or_else(|| {
+                let mut object = codec::decode_at(stored, revision);
+                view::outward(resource, &mut object);
+                object
+            });
+            let object = match self.call.form {
+                Form::Json => object,
+                Form::Table => {
+                    let first = !std::mem::replace(&mut self.columns_told, true);
+                    table::of_event(&self.call, &object, first)
+                }
+                Form::Partial => respond::partial(&object),
             };
             codec::write(&mut out, &object);
         }

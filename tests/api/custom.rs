@@ -71,6 +71,11 @@ async fn a_definition_serves_its_kind_and_takes_it_away() {
     let older = served.kubectl(&["get", "widgets.v1beta1.example.com", "w", "-o", "jsonpath={.apiVersion}"]).await;
     assert!(older.ok && older.out == "example.com/v1beta1" && older.err.contains("deprecated"), "{older:?}");
 
+    let size = r#"[{"op":"add","path":"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/size","value":{"type":"string","default":"small"}}]"#;
+    served.out(&["patch", "crd", "widgets.example.com", "--type=json", "-p", size]).await;
+    let read = served.out(&["get", "widgets", "-o", "jsonpath={.items[*].spec.size}"]).await;
+    assert_eq!(read, "small", "what was stored before there was a default");
+
     served.out(&["patch", "widget", "w", "--type=merge", "-p", r#"{"metadata":{"finalizers":["a/b"]}}"#]).await;
     served.out(&["delete", "crd", "widgets.example.com", "--wait=false"]).await;
     let held = served.out(&["get", "crd", "widgets.example.com", "-o", "jsonpath={.metadata.finalizers}"]).await;

@@ -8,6 +8,8 @@ mod protocol;
 mod rules;
 mod spark;
 mod submission;
+mod versions;
+mod webhooks;
 mod websocket;
 
 pub(crate) use tinderbox_tests::wire;

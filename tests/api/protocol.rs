@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::{AsyncBufReadExt, TryStreamExt};
 use http::{Method, Request};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Client;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tinderbox_apiserver::auth::User;
 use tinderbox_apiserver::{ApiServer, Config};
@@ -68,7 +68,7 @@ async fn bodies_have_forms_and_a_size() {
 #[tokio::test]
 async fn what_is_forgotten_is_expired() {
     let (server, client) = start().await;
-    let maps: Api<ConfigMap> = Api::default_namespaced(client);
+    let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let make = |name: String| serde_json::from_value::<ConfigMap>(json!({"metadata": {"name": name}})).unwrap();
     for index in 0..4 {
         maps.create(&PostParams::default(), &make(format!("m{index}"))).await.unwrap();
@@ -79,6 +79,17 @@ async fn what_is_forgotten_is_expired() {
     server.store().compact_history();
     let late = maps.list(&ListParams::default().limit(2).continue_token(&token)).await.unwrap_err();
     assert!(matches!(&late, kube::Error::Api(status) if status.code == 410 && status.reason == "Expired"), "{late}");
+    let path = format!("{MAPS}?limit=2&continue={token}");
+    let status = client.send(Request::get(path).body(kube::client::Body::empty()).unwrap()).await.unwrap();
+    let status: Value = serde_json::from_slice(&status.into_body().collect_bytes().await.unwrap()).unwrap();
+    let mut resume = status["metadata"]["continue"].as_str().map(str::to_owned);
+    let mut rest = Vec::new();
+    while let Some(token) = resume {
+        let page = maps.list(&ListParams::default().limit(2).continue_token(&token)).await.unwrap();
+        rest.extend(page.items.into_iter().map(|map| map.name_any()));
+        resume = page.metadata.continue_;
+    }
+    assert_eq!(rest, ["m2", "m3", "m9"], "what is left is that of the present");
     let mut watch = Box::pin(maps.watch(&WatchParams::default(), &version).await.unwrap());
     let event = watch.try_next().await.unwrap().unwrap();
     assert!(matches!(&event, WatchEvent::Error(status) if status.code == 410), "{event:?}");

@@ -234,7 +234,7 @@ mod tests {
         let answer = ask(json!({})).unwrap();
         assert_eq!(answer["status"]["expirationTimestamp"], "2023-11-14T23:13:20Z");
         let error = ask(json!({"spec": {"expirationSeconds": 599}})).unwrap_err();
-        assert_eq!((error.code, error.reason), (422, "Invalid"));
+        assert_eq!((error.code, &*error.reason), (422, "Invalid"));
         assert_eq!(
             error.message,
             "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes"

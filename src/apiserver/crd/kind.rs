@@ -28,6 +28,26 @@ pub struct CustomKind {
     pub namespaced: bool,
     /// All versions, in the definition's order.
     pub versions: Vec<CustomVersion>,
+    /// How objects get from one version to another.
+    pub conversion: Conversion,
+}
+
+/// How objects get from one version of a custom kind to another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversion {
+    /// The apiVersion of stored objects.
+    pub storage: String,
+    /// The webhook that converts; where there is none, versions differ in nothing but their name.
+    pub webhook: Option<ConversionWebhook>,
+}
+
+/// A webhook that converts objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConversionWebhook {
+    /// Where it is: `clientConfig`.
+    pub config: Value,
+    /// The versions of `ConversionReview` that it reads, the best one first.
+    pub versions: Vec<String>,
 }
 
 /// One version of a custom kind.
@@ -96,7 +116,20 @@ pub fn read(crd: &Value) -> CustomKind {
         categories: texts(&names["categories"]),
         namespaced: spec["scope"] == "Namespaced",
         versions: list(&spec["versions"]).map(|version| read_version(version, &text(&spec["group"]), &kind)).collect(),
+        conversion: read_conversion(spec),
         kind,
+    }
+}
+
+fn read_conversion(spec: &Value) -> Conversion {
+    let storage = list(&spec["versions"]).find(|version| version["storage"] == true);
+    let webhook = &spec["conversion"]["webhook"];
+    Conversion {
+        storage: format!("{}/{}", text(&spec["group"]), storage.map(|one| text(&one["name"])).unwrap_or_default()),
+        webhook: (spec["conversion"]["strategy"] == "Webhook").then(|| ConversionWebhook {
+            config: webhook["clientConfig"].clone(),
+            versions: texts(&webhook["conversionReviewVersions"]),
+        }),
     }
 }
 

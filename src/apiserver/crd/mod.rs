@@ -9,7 +9,7 @@ mod schema;
 mod structural;
 mod validate;
 
-pub use kind::{Column, CustomKind, CustomVersion, Scale, read};
+pub use kind::{Column, Conversion, ConversionWebhook, CustomKind, CustomVersion, Scale, read};
 pub use names::accept_names;
 pub use rules::Rules;
 #[cfg(test)]

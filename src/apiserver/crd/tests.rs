@@ -96,6 +96,7 @@ fn a_definition_is_read_whole() {
             }],
             selectable: vec![".spec.replicas".into()],
         }],
+        conversion: Conversion { storage: "ex.io/v1".into(), webhook: None },
     };
     assert_eq!(kind, expected);
 }

@@ -53,6 +53,8 @@ pub fn apply(group: &str, kind: &str, object: &mut Value) {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => rest::definition(object),
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration") => rest::webhooks(object, true),
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => rest::webhooks(object, false),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => rest::flow_schema(object),
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => rest::priority_level(object),
         ("apiregistration.k8s.io", "APIService") => rest::api_service(object),
         _ => {}
     }

@@ -180,3 +180,26 @@ pub(super) fn api_service(service: &mut Value) {
     }
     fill::status(service);
 }
+
+pub(super) fn flow_schema(schema: &mut Value) {
+    fill::value(fill::object(schema, "spec"), "matchingPrecedence", 1000);
+    fill::status(schema);
+}
+
+pub(super) fn priority_level(level: &mut Value) {
+    let spec = fill::object(level, "spec");
+    if let Some(exempt) = fill::present(spec, "exempt") {
+        fill::value(exempt, "nominalConcurrencyShares", 0);
+        fill::value(exempt, "lendablePercent", 0);
+    }
+    if let Some(limited) = fill::present(spec, "limited") {
+        fill::value(limited, "nominalConcurrencyShares", 30);
+        fill::value(limited, "lendablePercent", 0);
+        if let Some(queuing) = fill::present(fill::object(limited, "limitResponse"), "queuing") {
+            fill::value(queuing, "queues", 64);
+            fill::value(queuing, "handSize", 8);
+            fill::value(queuing, "queueLengthLimit", 50);
+        }
+    }
+    fill::status(level);
+}

@@ -104,8 +104,8 @@ fn custom_definition(resource: &Resource, mut schema: Value, dialect: Dialect) -
     let text = "Standard object's metadata.";
     schema["properties"]["metadata"] = dialect.described(OBJECT_META, Some(text));
     for (field, text) in [
-        ("apiVersion", "The versioned schema of this representation of an object."),
-        ("kind", "The REST resource that this object represents."),
+        ("apiVersion", "APIVersion defines the versioned schema of this representation of an object."),
+        ("kind", "Kind is the REST resource that this object represents."),
     ] {
         let property = &mut schema["properties"][field];
         if property.get("description").is_none() {

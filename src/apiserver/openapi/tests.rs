@@ -110,8 +110,8 @@ fn custom_kinds_are_published_whole() {
         "type": "object",
         "description": "A foo.",
         "properties": {
-            "apiVersion": {"type": "string", "description": "The versioned schema of this representation of an object."},
-            "kind": {"type": "string", "description": "The REST resource that this object represents."},
+            "apiVersion": {"type": "string", "description": "APIVersion defines the versioned schema of this representation of an object."},
+            "kind": {"type": "string", "description": "Kind is the REST resource that this object represents."},
             "metadata": {
                 "allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}],
                 "description": "Standard object's metadata.",

@@ -41,13 +41,14 @@ pub fn json(current: &Value, patch: &Value) -> Result<Value, ApiError> {
 fn refused(kind: &PatchErrorKind, operation: &PatchOperation) -> ApiError {
     ApiError {
         code: 422,
-        reason: "Invalid",
+        reason: "Invalid".into(),
         message: "the server rejected our request due to an error in our request".to_owned(),
         details: json!({"causes": [{
             "reason": "UnexpectedServerResponse",
             "field": "patch",
             "message": format!("{operation}: {kind}"),
         }]}),
+        resume: None,
     }
 }
 
@@ -145,7 +146,7 @@ mod tests {
             json!([{"op": "remove", "path": "/list/-4"}]),
         ] {
             let error = patched(&patch).unwrap_err();
-            assert_eq!((error.code, error.reason), (422, "Invalid"), "{patch}");
+            assert_eq!((error.code, &*error.reason), (422, "Invalid"), "{patch}");
             assert_eq!(error.message, "the server rejected our request due to an error in our request");
         }
         for patch in [json!({}), json!([{"op": "jump", "path": "/a"}])] {

@@ -8,6 +8,7 @@ use crate::table;
 
 pub(super) fn table() -> Vec<Resource> {
     let admission = |kind, plural| Resource::cluster("admissionregistration.k8s.io", "v1", kind, plural);
+    let flow = |kind, plural| Resource::cluster("flowcontrol.apiserver.k8s.io", "v1", kind, plural).counted().status();
     let mut events = Resource::namespaced("events.k8s.io", "v1", "Event", "events")
         .short(&["ev"])
         .columns(table::cluster::EVENTS)
@@ -41,6 +42,8 @@ pub(super) fn table() -> Vec<Resource> {
             .categories(&["api-extensions"])
             .columns(table::cluster::API_SERVICES)
             .status(),
+        flow("FlowSchema", "flowschemas").columns(table::flow::SCHEMAS),
+        flow("PriorityLevelConfiguration", "prioritylevelconfigurations").columns(table::flow::LEVELS),
         Resource::namespaced("coordination.k8s.io", "v1", "Lease", "leases")
             .columns(table::cluster::LEASES)
             .create_on_update(),

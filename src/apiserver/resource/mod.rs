@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tinderbox_store::Collection;
 
-use crate::crd::Rules;
+use crate::crd::{Conversion, Rules};
 use crate::schema::Schema;
 use crate::table::Columns;
 
@@ -87,10 +87,14 @@ pub struct Resource {
     pub create_on_update: bool,
     /// The schema, for custom resources.
     pub schema: Option<Arc<Schema>>,
+    /// The schema has defaults: objects that were stored before them get them when they are read.
+    pub defaulted: bool,
     /// The definition's name, for custom resources.
     pub definition: Option<Arc<str>>,
     /// The rules in CEL that a definition says.
     pub rules: Option<Arc<Rules>>,
+    /// How objects get from one version to another, for custom resources.
+    pub conversion: Option<Arc<Conversion>>,
     /// A warning to whoever uses this version.
     pub deprecation: Option<String>,
 }
@@ -139,6 +143,8 @@ pub enum View {
     Same,
     /// Only apiVersion differs (custom resources with several versions).
     ApiVersion,
+    /// A webhook converts them (custom resources with several versions), as `convert` has it.
+    Webhook,
     /// Events of `events.k8s.io`, stored as core events.
     Events,
     /// Autoscalers of `autoscaling/v1`, stored as those of v2.
@@ -172,8 +178,10 @@ impl Resource {
             unconditional_update: true,
             create_on_update: false,
             schema: None,
+            defaulted: false,
             definition: None,
             rules: None,
+            conversion: None,
             deprecation: None,
         }
     }

@@ -57,6 +57,15 @@ pub struct Schema {
     pub combined: Option<Arc<Combined>>,
 }
 
+impl Schema {
+    /// Whether anything in a value has a default.
+    #[must_use]
+    pub fn has_default(&self) -> bool {
+        let inside = self.properties.values().chain(&self.additional).chain(&self.items);
+        self.default.is_some() || inside.filter(|one| one.definition.is_none()).any(|one| one.has_default())
+    }
+}
+
 /// Schemas of which some must hold for a value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Combined {

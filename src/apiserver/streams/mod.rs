@@ -100,7 +100,7 @@ fn refused(error: StreamError) -> ApiError {
         StreamError::BadRequest(message) => (400, "BadRequest", message),
         StreamError::Internal(message) => return ApiError::internal(message),
     };
-    ApiError { code, reason, message, details: Value::Null }
+    ApiError { code, reason: reason.into(), message, details: Value::Null, resume: None }
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ async fn logs_are_the_body() {
     assert_eq!(body, "a says\nmore\n");
     let mut request = parts("previous=true", &[]);
     let error = log(PodCall { streams: &node, pod: &pod, parts: &mut request }).await.unwrap_err();
-    assert_eq!((error.code, error.reason), (400, "BadRequest"));
+    assert_eq!((error.code, &*error.reason), (400, "BadRequest"));
     let mut unplaced = pod.clone();
     unplaced["spec"]["nodeName"] = Value::Null;
     let mut request = parts("", &[]);

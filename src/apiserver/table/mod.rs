@@ -5,6 +5,7 @@ mod age;
 pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod config;
+pub(crate) mod flow;
 mod jsonpath;
 pub(crate) mod network;
 pub(crate) mod pods;
@@ -20,7 +21,6 @@ use crate::call::Call;
 use crate::crd;
 use crate::object::meta;
 use crate::respond;
-use crate::verbs::list::Found;
 use jsonpath::JsonPath;
 
 /// The columns of a resource.
@@ -97,9 +97,9 @@ impl CustomColumn {
 }
 
 /// A list as a table.
-pub(crate) fn of_list(call: &Call, found: &Found) -> Value {
-    let rows = found.items.iter().map(|item| row(call, &call.served(item))).collect();
-    table(call, found.metadata(), rows, true)
+pub(crate) fn of_list(call: &Call, metadata: Value, objects: impl Iterator<Item = Value>) -> Value {
+    let rows = objects.map(|object| row(call, &object)).collect();
+    table(call, metadata, rows, true)
 }
 
 /// One object as a table.

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tinderbox_store::{Stored, WriteError};
 
+use crate::admission::{self, Asked};
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::object::{self, finalizers, is_deleting, meta, text};
@@ -31,6 +32,10 @@ pub(crate) struct DeleteOptions {
     uid: Option<String>,
     revision: Option<String>,
     pub(crate) dry_run: bool,
+    /// Nobody has to be asked any more.
+    pub(crate) admitted: bool,
+    /// What the client said.
+    pub(crate) told: Value,
 }
 
 /// What becomes of dependents.
@@ -82,7 +87,20 @@ impl DeleteOptions {
         let texts = body["dryRun"].as_array().into_iter().flatten();
         let dry = call::dry_run(texts.filter_map(Value::as_str).chain(params.all("dryRun")))?;
         let precondition = |field: &str| body["preconditions"][field].as_str().map(str::to_owned);
-        Ok(Self { grace, policy, uid: precondition("uid"), revision: precondition("resourceVersion"), dry_run: dry })
+        let mut told = body.clone();
+        if let Some(fields) = told.as_object_mut() {
+            fields.insert("kind".to_owned(), "DeleteOptions".into());
+            fields.insert("apiVersion".to_owned(), "meta.k8s.io/v1".into());
+        }
+        Ok(Self {
+            grace,
+            policy,
+            uid: precondition("uid"),
+            revision: precondition("resourceVersion"),
+            dry_run: dry,
+            admitted: false,
+            told,
+        })
     }
 
     /// Options that delete an object of this uid at once or gracefully, as asked.
@@ -129,18 +147,26 @@ pub(crate) async fn remove(call: &Call, name: &str, options: &DeleteOptions) -> 
             call.api.store().get(&key).ok_or_else(|| ApiError::not_found(&resource.group, &resource.plural, name))?;
         let object = codec::decode(&stored);
         options.check(call, name, &object)?;
-        let done = match plan(resource, &object, options, call.api.now()) {
-            Plan::Wait => return Ok((call.served(&stored), false)),
-            Plan::Remove if options.dry_run => return Ok((call.served(&stored), true)),
-            Plan::Remove => write::erase(call, &stored).await.map(|last| (last, true)),
-            Plan::Mark(mut marked) if options.dry_run => {
-                crate::view::outward(resource, &mut marked);
-                return Ok((marked, false));
+        if !options.admitted {
+            // A collection is deleted without a name.
+            let asked = Asked::delete(call, &call.path.name, options);
+            if admission::intercepts(&asked) {
+                let old = call.served(&stored).await?;
+                admission::review(&asked, None, Some(&old)).await?;
             }
-            Plan::Mark(marked) => mark(call, &stored, &marked).await,
+        }
+        let done = match plan(resource, &object, options, call.api.now()) {
+            Plan::Wait => return Ok((call.served(&stored).await?, false)),
+            Plan::Remove if options.dry_run => return Ok((call.served(&stored).await?, true)),
+            Plan::Remove => write::erase(call, &stored).await.map(|last| (last, true)),
+            Plan::Mark(marked) if options.dry_run => {
+                let marked = Stored { bytes: codec::encode(&marked), ..(*stored).clone() };
+                return Ok((call.served(&Arc::new(marked)).await?, false));
+            }
+            Plan::Mark(marked) => mark(call, &stored, &marked).await.map(|marked| (marked, false)),
         };
         match done {
-            Ok(done) => return Ok(done),
+            Ok((last, gone)) => return Ok((call.served(&last).await?, gone)),
             Err(WriteError::Conflict(_)) => {}
             Err(WriteError::Missing) => {
                 return Err(ApiError::not_found(&resource.group, &resource.plural, name));
@@ -150,12 +176,12 @@ pub(crate) async fn remove(call: &Call, name: &str, options: &DeleteOptions) -> 
     }
 }
 
-async fn mark(call: &Call, stored: &Arc<Stored>, marked: &Value) -> Result<(Value, bool), WriteError> {
+async fn mark(call: &Call, stored: &Arc<Stored>, marked: &Value) -> Result<Arc<Stored>, WriteError> {
     let key = &stored.key;
     let bytes = codec::encode(marked);
     let stored = call.api.store().update(key, stored.revision, bytes).await?;
     write::after(call, &stored);
-    Ok((call.served(&stored), false))
+    Ok(stored)
 }
 
 fn plan(resource: &Resource, object: &Value, options: &DeleteOptions, now: Timestamp) -> Plan {

@@ -11,9 +11,13 @@ use tinderbox_store::{List, Stored};
 use crate::call::Call;
 use crate::codec;
 use crate::error::ApiError;
+use crate::resource::View;
 use crate::respond::{self, Form, Reply};
 use crate::select::Selection;
-use crate::{table, view};
+use crate::{convert, table, view};
+
+/// How many seconds the pages of a list may be apart, at the most. Upstream the database forgets after five to ten minutes.
+const TOKEN_LIFE: i64 = 120;
 
 /// Namespace and name of the last object of a page.
 type At = (Arc<str>, Arc<str>);
@@ -34,10 +38,19 @@ pub(crate) struct Found {
 }
 
 /// Answers with the objects that the query means.
-pub(crate) fn list(call: &Call) -> Result<Reply, ApiError> {
+pub(crate) async fn list(call: &Call) -> Result<Reply, ApiError> {
     let found = find(call)?;
+    let converted = match call.resource.view {
+        View::Webhook => Some(convert::served(call, &found.items).await?),
+        _ => None,
+    };
+    let served = |index: usize, item: &Stored| {
+        let ready = converted.as_ref().and_then(|all| all.get(index)).cloned();
+        ready.unwrap_or_else(|| view::served(&call.resource, item))
+    };
     if call.form == Form::Table {
-        return Ok(Reply::Ready(respond::json(200, &table::of_list(call, &found))));
+        let objects = found.items.iter().enumerate().map(|(index, item)| served(index, item));
+        return Ok(Reply::Ready(respond::json(200, &table::of_list(call, found.metadata(), objects))));
     }
     let mut out = Vec::with_capacity(256 + found.items.iter().map(|i| i.bytes.len() + 40).sum::<usize>());
     let resource = &call.resource;
@@ -55,7 +68,9 @@ pub(crate) fn list(call: &Call) -> Result<Reply, ApiError> {
             out.push(b',');
         }
         if call.form == Form::Partial {
-            codec::write(&mut out, &respond::partial(&call.served(item)));
+            codec::write(&mut out, &respond::partial(&served(index, item)));
+        } else if converted.is_some() {
+            codec::write(&mut out, &served(index, item));
         } else {
             view::write(&mut out, resource, item, item.revision);
         }
@@ -98,7 +113,10 @@ pub(crate) fn find(call: &Call) -> Result<Found, ApiError> {
         if remaining == 0 || page.limit == 0 || full {
             let more = remaining > 0 && page.limit > 0;
             return Ok(Found {
-                next: last.filter(|_| more).map(|last| token(page.revision.unwrap_or(revision), &last)),
+                next: last.filter(|_| more).map(|from| {
+                    let revision = Some(page.revision.unwrap_or(revision));
+                    Token { revision, from, at: call.api.now().as_second() }.to_text()
+                }),
                 remaining: (more && selection.is_all()).then_some(remaining),
                 revision: page.revision.unwrap_or(revision),
                 items,
@@ -119,10 +137,13 @@ impl Page {
             if version.is_some_and(|version| version != "0") {
                 return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
             }
-            let (revision, from) = read_token(text).ok_or_else(|| {
+            let Token { revision, from, at } = read_token(text).ok_or_else(|| {
                 ApiError::bad_request("continue key is not valid: it was not given out by this server")
             })?;
-            return Ok(Self { revision: Some(revision), from: Some(from), limit });
+            if revision.is_some() && call.api.now().as_second() - at > TOKEN_LIFE {
+                return Err(expired(&from));
+            }
+            return Ok(Self { revision, from: Some(from), limit });
         }
         if let (Some(_), None) = (matching, version) {
             return Err(ApiError::bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"));
@@ -155,11 +176,10 @@ impl Page {
         let from = self.from.as_ref();
         match self.revision {
             None => Ok(store.list(collection, call.scope(), from, limit)),
-            Some(revision) => store
-                .list_at(collection, call.scope(), from, limit, revision)
-                .map_err(|_| {
-                    ApiError::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.")
-                }),
+            Some(revision) => store.list_at(collection, call.scope(), from, limit, revision).map_err(|_| match from {
+                Some(from) => expired(from),
+                None => ApiError::expired(format!("The resourceVersion for the provided list is too old: {revision}")),
+            }),
         }
     }
 }
@@ -168,9 +188,10 @@ impl Page {
 pub(crate) fn too_large(asked: u64, current: u64) -> ApiError {
     ApiError {
         code: 504,
-        reason: "Timeout",
+        reason: "Timeout".into(),
         message: format!("Timeout: Too large resource version: {asked}, current: {current}"),
         details: json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1}),
+        resume: None,
     }
 }
 
@@ -187,16 +208,38 @@ pub(crate) fn number(text: Option<&str>, name: &str) -> Result<Option<u64>, ApiE
     text.map(parse).transpose()
 }
 
-fn token(revision: u64, last: &At) -> String {
-    let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": [&*last.0, &*last.1]});
-    URL_SAFE_NO_PAD.encode(token.to_string())
+/// 410 for pages whose moment is not kept any longer, with a token that goes on with what there is now.
+/// Upstream rule: k8s.io/apiserver `pkg/storage/etcd3/errors.go`.
+fn expired(from: &At) -> ApiError {
+    let resume = Some(Token { revision: None, from: from.clone(), at: 0 }.to_text());
+    let text = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+    ApiError { resume, ..ApiError::expired(text) }
 }
 
-fn read_token(text: &str) -> Option<(u64, At)> {
+/// What a continue token says.
+#[derive(Debug, PartialEq)]
+struct Token {
+    /// The moment that the pages show; none goes on with the present.
+    revision: Option<u64>,
+    /// The last object of the page before.
+    from: At,
+    /// When it was given out, in seconds since 1970.
+    at: i64,
+}
+
+impl Token {
+    fn to_text(&self) -> String {
+        let (namespace, name) = (&*self.from.0, &*self.from.1);
+        let token = json!({"v": "meta.k8s.io/v1", "rv": self.revision, "start": [namespace, name], "at": self.at});
+        URL_SAFE_NO_PAD.encode(token.to_string())
+    }
+}
+
+fn read_token(text: &str) -> Option<Token> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let token: Value = serde_json::from_slice(&bytes).ok()?;
     let start = |index: usize| token["start"][index].as_str().map(Arc::from);
-    Some((token["rv"].as_u64()?, (start(0)?, start(1)?)))
+    Some(Token { revision: token["rv"].as_u64(), from: (start(0)?, start(1)?), at: token["at"].as_i64()? })
 }
 
 #[cfg(test)]
@@ -205,8 +248,10 @@ mod tests {
 
     #[test]
     fn tokens_come_back() {
-        let last: At = ("a".into(), "b".into());
-        assert_eq!(read_token(&token(7, &last)), Some((7, last)));
+        for revision in [Some(7), None] {
+            let token = Token { revision, from: ("a".into(), "b".into()), at: 9 };
+            assert_eq!(read_token(&token.to_text()), Some(token));
+        }
         assert_eq!(read_token("x"), None);
     }
 }

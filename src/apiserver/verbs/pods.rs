@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tinderbox_api::selector::LabelSelector;
 
 use super::delete::{DeleteOptions, remove};
+use crate::admission::{self, Asked, Operation};
 use crate::call::{Call, WriteOptions};
 use crate::codec;
 use crate::error::{ApiError, FieldError};
@@ -13,8 +14,10 @@ use crate::respond::{Reply, success};
 use crate::write::{self, Scope};
 
 /// Assigns a pod to the node that the body names.
-pub(crate) async fn bind(call: &Call, body: Value) -> Result<Reply, ApiError> {
+pub(crate) async fn bind(call: &Call, mut body: Value) -> Result<Reply, ApiError> {
     let options = WriteOptions::of(call)?;
+    let asked = Asked::write(call, Operation::Create, &call.path.name, &options);
+    admission::review(&asked, Some(&mut body), None).await?;
     let node = text(&body, &["target", "name"]);
     if node.is_empty() {
         let error = FieldError::required("target.name", "");
@@ -61,9 +64,13 @@ pub(crate) async fn bind(call: &Call, body: Value) -> Result<Reply, ApiError> {
 }
 
 /// Deletes a pod if no disruption budget forbids it.
-pub(crate) async fn evict(call: &Call, body: Value) -> Result<Reply, ApiError> {
+pub(crate) async fn evict(call: &Call, mut body: Value) -> Result<Reply, ApiError> {
+    let write = WriteOptions::of(call)?;
+    let asked = Asked::write(call, Operation::Create, &call.path.name, &write);
+    admission::review(&asked, Some(&mut body), None).await?;
     let mut options = DeleteOptions::of(call, &body["deleteOptions"])?;
-    options.dry_run |= WriteOptions::of(call)?.dry_run;
+    options.dry_run |= write.dry_run;
+    options.admitted = true;
     let stored = call.stored()?;
     let pod = codec::decode(&stored);
     let bound_by_budget =

@@ -2,19 +2,16 @@
 //! its business.
 //! Upstream rule: `ResourceLocation` of k8s.io/kubernetes `pkg/registry/core/pod` and `pkg/registry/core/service/storage`.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-
-use axum::body::Body;
-use http::header::LOCATION;
-use http::request::Parts;
-use http::{HeaderValue, Method, Response};
-use serde_json::Value;
-use tinderbox_store::{Collection, Key};
+use std::net::SocketAddrV4;
 
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::object::text;
-use crate::{codec, respond, streams};
+use crate::{endpoints, respond, streams};
+use axum::body::Body;
+use http::header::LOCATION;
+use http::request::Parts;
+use http::{HeaderValue, Method, Response};
 
 /// Segments of a path up to and with `proxy`, counted with the nothing before the first slash.
 const SEGMENTS: usize = 8;
@@ -31,7 +28,12 @@ pub(crate) async fn proxy(call: &Call, parts: Parts, body: Body) -> Result<Respo
     let rest = rest.unwrap_or_default();
     let prefix = path.strip_suffix(rest).unwrap_or(&path).trim_end_matches('/');
     let (name, port) = wanted(call)?;
-    let address = if call.resource.is("", "pods") { of_pod(call, name, port)? } else { of_service(call, name, port)? };
+    let address = if call.resource.is("", "pods") {
+        of_pod(call, name, port)?
+    } else {
+        let found = endpoints::of_service(&call.api, &call.path.namespace, name, port)?;
+        *found.first().ok_or_else(ApiError::no_such_path)?
+    };
     let node = call.api.streams().ok_or_else(|| ApiError::unavailable("no node of this cluster runs pods"))?;
     streams::proxy(&node, address, (prefix, rest), &parts, body).await
 }
@@ -62,63 +64,18 @@ fn wanted(call: &Call) -> Result<(&str, &str), ApiError> {
 }
 
 fn of_pod(call: &Call, name: &str, port: &str) -> Result<SocketAddrV4, ApiError> {
-    let pod = object(call, "pods", name)?;
+    let pod = endpoints::object(&call.api, "pods", &call.path.namespace, name)?;
     let declared = || {
         let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
         let mut ports = containers.filter_map(|container| container["ports"][0]["containerPort"].as_u64());
         ports.next().and_then(|port| u16::try_from(port).ok()).unwrap_or(HTTP)
     };
     let port = if port.is_empty() { declared() } else { number(call, port)? };
-    allowed(text(&pod, &["status", "podIP"]), port)
-}
-
-fn of_service(call: &Call, name: &str, port: &str) -> Result<SocketAddrV4, ApiError> {
-    let service = object(call, "services", name)?;
-    let ports = service["spec"]["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let named = |port: &Value| port["name"].as_str().unwrap_or_default().to_owned();
-    let port = match (port.parse::<u16>(), ports) {
-        (Ok(number), _) => {
-            let found = ports.iter().find(|one| one["port"] == number).map(named);
-            found.ok_or_else(|| {
-                ApiError::unavailable(format!("no service port {number} found for service \"{name}\""))
-            })?
-        }
-        (Err(_), [only]) if port.is_empty() => named(only),
-        (Err(_), _) => port.to_owned(),
-    };
-    let none = || ApiError::unavailable(format!("no endpoints available for service \"{name}\""));
-    let endpoints = object(call, "endpoints", name).map_err(|_| none())?;
-    let subsets = endpoints["subsets"].as_array().into_iter().flatten();
-    let mut addresses = subsets.filter_map(|subset| {
-        let of_port = subset["ports"].as_array()?.iter().find(|one| named(one) == port)?;
-        Some((subset["addresses"][0]["ip"].as_str()?, u16::try_from(of_port["port"].as_u64()?).ok()?))
-    });
-    let (ip, port) = addresses.next().ok_or_else(none)?;
-    allowed(ip, port)
+    endpoints::allowed(text(&pod, &["status", "podIP"]), port)
 }
 
 fn number(call: &Call, port: &str) -> Result<u16, ApiError> {
     let found = port.parse().ok().filter(|port| *port > 0);
     let given = &call.path.name;
     found.ok_or_else(|| ApiError::bad_request(format!("invalid pod request \"{given}\": port must be a number")))
-}
-
-/// An address that may be proxied to: none of the machine's own.
-fn allowed(ip: &str, port: u16) -> Result<SocketAddrV4, ApiError> {
-    let ip: Option<Ipv4Addr> = ip.parse().ok();
-    let global = |ip: &Ipv4Addr| {
-        !(ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast())
-    };
-    let ip = ip.filter(global).ok_or_else(|| ApiError::bad_request("address not allowed"))?;
-    Ok(SocketAddrV4::new(ip, port))
-}
-
-fn object(call: &Call, resource: &str, name: &str) -> Result<Value, ApiError> {
-    let key = Key {
-        collection: Collection { group: "".into(), resource: resource.into() },
-        namespace: call.path.namespace.as_str().into(),
-        name: name.into(),
-    };
-    let stored = call.api.store().get(&key).ok_or_else(|| ApiError::not_found("", resource, name))?;
-    Ok(codec::decode(&stored))
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tinderbox_api::selector::LabelSelector;
 
 use super::patch;
+use crate::admission::{self, Asked, Operation};
 use crate::call::{Call, WriteOptions};
 use crate::error::{ApiError, FieldError};
 use crate::object::{at, meta, set_at};
@@ -19,9 +20,9 @@ fn paths(call: &Call) -> Result<ScalePaths, ApiError> {
 }
 
 /// Answers with the scale of the object that the path names.
-pub(crate) fn get(call: &Call) -> Result<Reply, ApiError> {
+pub(crate) async fn get(call: &Call) -> Result<Reply, ApiError> {
     let stored = call.stored()?;
-    Ok(Reply::ok(scale_of(&paths(call)?, &call.served(&stored))))
+    Ok(Reply::ok(scale_of(&paths(call)?, &call.served(&stored).await?)))
 }
 
 /// Sets the scale that the body says.
@@ -48,8 +49,20 @@ pub(crate) async fn patch(call: &Call, content_type: &str, body: Bytes) -> Resul
 async fn set(call: &Call, make: impl Fn(&Value) -> Result<Value, ApiError>) -> Result<Reply, ApiError> {
     let paths = paths(call)?;
     let options = WriteOptions::of(call)?;
+    let asked = Asked::write(call, Operation::Update, &call.path.name, &options);
+    let mut changed = None;
+    if admission::intercepts(&asked) {
+        let old = scale_of(&paths, &call.served(&call.stored()?).await?);
+        let mut new = make(&old)?;
+        if admission::review(&asked, Some(&mut new), Some(&old)).await? {
+            changed = Some(new["spec"].take());
+        }
+    }
     let written = write::change(call, &options, Scope::Inner, |old| {
-        let scale = make(&scale_of(&paths, old))?;
+        let mut scale = make(&scale_of(&paths, old))?;
+        if let Some(spec) = &changed {
+            scale["spec"] = spec.clone();
+        }
         let replicas = &scale["spec"]["replicas"];
         let wanted = match replicas {
             Value::Null => 0,

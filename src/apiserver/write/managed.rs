@@ -29,7 +29,7 @@ fn with_context<T>(
     then: impl FnOnce(&ApplyContext<'_>) -> T,
 ) -> Option<T> {
     // What is stored in another form than it is served in has other fields than its owners name.
-    if !matches!(call.resource.view, View::Same | View::ApiVersion) {
+    if matches!(call.resource.view, View::Events | View::Autoscalers) {
         return None;
     }
     let schema: Arc<Schema> = rules::schema(&call.resource)?;

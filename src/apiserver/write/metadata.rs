@@ -87,13 +87,37 @@ pub(super) fn carry_over(call: &Call, old: &Value, new: &mut Value) -> Result<()
     Ok(())
 }
 
-/// What a write of the status may change in metadata: labels and annotations of nodes and pods, which their kubelet keeps.
+/// Gives an object that a webhook has changed back what of its metadata is the server's or the path's.
+pub(super) fn restore(before: &Value, changed: &mut Value) {
+    for field in [
+        "name",
+        "generateName",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "managedFields",
+    ] {
+        object::set_or_remove(&mut changed["metadata"], field, before["metadata"][field].clone());
+    }
+}
+
+/// What a write of the status may change in metadata: labels and annotations of built-in kinds, but for those that keep theirs.
+/// Upstream rule: `PrepareForUpdate` of the status strategies in k8s.io/kubernetes `pkg/registry`.
 pub(super) fn of_status(resource: &Resource, kept: &mut Value, new: &Value, applied: bool) {
     if applied {
         object::set_or_remove(&mut kept["metadata"], "managedFields", new["metadata"]["managedFields"].clone());
     }
-    if resource.is("", "nodes") || resource.is("", "pods") {
-        for field in ["labels", "annotations"] {
+    let keeps = resource.definition.is_some()
+        || resource.is("admissionregistration.k8s.io", "validatingadmissionpolicies")
+        || resource.is("storage.k8s.io", "volumeattachments");
+    if !keeps {
+        let fields: &[&str] =
+            if resource.is("apps", "deployments") { &["annotations"] } else { &["labels", "annotations"] };
+        for &field in fields {
             match new["metadata"].get(field) {
                 Some(value) => kept["metadata"][field] = value.clone(),
                 None => object::remove_meta(kept, field),

@@ -7,14 +7,15 @@ mod metadata;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 use tinderbox_store::{Key, Stored, WriteError};
 
-use crate::admission::{self, Held};
-use crate::call::{Call, WriteOptions};
+use crate::admission::{self, Asked, Held, Operation};
+use crate::call::{Call, Strictness, WriteOptions};
 use crate::error::{ApiError, FieldError};
 use crate::object::{self, finalizers, is_deleting, meta};
-use crate::{codec, custom, defaults, kinds, rules, view};
+use crate::{codec, convert, custom, defaults, kinds, rules, view};
 
 pub(crate) use envelope::address;
 pub(crate) use managed::applied;
@@ -80,12 +81,23 @@ pub(crate) async fn insert(call: &Call, mut object: Value, options: &WriteOption
     metadata::begin(call, &mut object);
     rules::default(resource, &mut object);
     kinds::on_create(resource, &mut object);
-    let _held = admission::admit(call, None, &mut object).await?;
     managed::update(call, options, Scope::Main, None, &mut object);
+    let asked = Asked::write(call, Operation::Create, admission::asked_name(&object, generated), options);
+    let before = object.clone();
+    let reform = |changed: &mut Value| {
+        let errors = again(call, &before, changed)?;
+        if resource.has_status() {
+            object::set_or_remove(changed, "status", before["status"].clone());
+        }
+        rules::default(resource, changed);
+        Ok(errors)
+    };
+    let held = admission::admit(call, Some(&asked), (None, &mut object), &mut errors, &reform).await?;
     errors.extend(metadata::check(resource, &object, None));
     rules::validate(resource, &object, None, &mut errors, &mut warnings);
     refuse(call, &object, errors)?;
     call.api.access().rbac.check_escalation(&call.user, &call.path.namespace, None, &object)?;
+    let _held = admission::validate(Some(&asked), (None, &mut object), held).await?;
     for _ in 0..NAME_TRIES {
         let key = call.key_of(meta(&object, "name"));
         let done = if options.dry_run {
@@ -94,13 +106,14 @@ pub(crate) async fn insert(call: &Call, mut object: Value, options: &WriteOption
                 None => Ok(None),
             }
         } else {
-            call.api.store().create(key, codec::encode(&object)).await.map(Some)
+            let bytes = convert::bytes(call, &object).await?;
+            call.api.store().create(key, bytes).await.map(Some)
         };
         match done {
             Ok(stored) => {
                 if let Some(stored) = stored {
-                    object = codec::decode(&stored);
                     after(call, &stored);
+                    object = at_revision(object, &stored);
                 }
                 view::outward(resource, &mut object);
                 return Ok(Written { object, warnings, created: true });
@@ -111,6 +124,26 @@ pub(crate) async fn insert(call: &Call, mut object: Value, options: &WriteOption
         }
     }
     Err(ApiError::already_exists(&resource.group, &resource.plural, meta(&object, "name")))
+}
+
+/// An object with the revision that it was stored at.
+fn at_revision(mut object: Value, stored: &Stored) -> Value {
+    object["metadata"]["resourceVersion"] = stored.revision.to_string().into();
+    object
+}
+
+/// Brings an object that a webhook has changed into the form that writes work on; what is the server's in its metadata stays
+/// as it was `before`.
+fn again(call: &Call, before: &Value, changed: &mut Value) -> Result<Vec<FieldError>, ApiError> {
+    let resource = &call.resource;
+    if !changed["metadata"].is_object() {
+        return Err(ApiError::internal("a webhook has left an object without metadata"));
+    }
+    let errors = rules::shape(resource, changed, Strictness::Ignore, &mut Vec::new())
+        .map_err(|error| ApiError::internal(error.message))?;
+    view::inward(resource, changed);
+    metadata::restore(before, changed);
+    Ok(errors)
 }
 
 /// What follows from a write that is done.
@@ -138,7 +171,7 @@ pub(crate) async fn change(
 ) -> Result<Written, ApiError> {
     for _ in 0..CHANGE_TRIES {
         let stored = call.stored()?;
-        let old = codec::decode(&stored);
+        let old = convert::working(call, &stored).await?;
         let mut seen = old.clone();
         view::outward(&call.resource, &mut seen);
         let mut new = make(&seen)?;
@@ -150,39 +183,42 @@ pub(crate) async fn change(
         }
         let mut warnings = Vec::new();
         let _held = prepare(call, options, scope, (&old, &mut new), &mut warnings).await?;
-        let written = |object| Written { object, warnings, created: false };
-        if options.dry_run {
-            view::outward(&call.resource, &mut new);
-            return Ok(written(new));
+        if !options.dry_run {
+            let done = if is_finished(call, &new) {
+                erase(call, &stored).await
+            } else {
+                let bytes = convert::bytes(call, &new).await?;
+                store(call, &stored, bytes).await
+            };
+            match done {
+                Ok(stored) => new = at_revision(new, &stored),
+                Err(WriteError::Conflict(_)) => continue,
+                Err(WriteError::Missing) => return Err(call.not_found()),
+                Err(error) => return Err(failed(&error)),
+            }
         }
-        let done = if is_finished(call, &new) { erase(call, &stored).await } else { store(call, &stored, &new).await };
-        match done {
-            Ok(object) => return Ok(written(object)),
-            Err(WriteError::Conflict(_)) => {}
-            Err(WriteError::Missing) => return Err(call.not_found()),
-            Err(error) => return Err(failed(&error)),
-        }
+        view::outward(&call.resource, &mut new);
+        return Ok(Written { object: new, warnings, created: false });
     }
     Err(call.modified())
 }
 
-/// Removes a stored object and answers with what it was last.
-pub(crate) async fn erase(call: &Call, stored: &Arc<Stored>) -> Result<Value, WriteError> {
+/// Removes a stored object; the answer is what it was last.
+pub(crate) async fn erase(call: &Call, stored: &Arc<Stored>) -> Result<Arc<Stored>, WriteError> {
     let last = call.api.store().delete(&stored.key, stored.revision).await?;
     after(call, &last);
-    Ok(call.served(&last))
+    Ok(last)
 }
 
 /// Writes a version, unless it says what the stored one says.
-async fn store(call: &Call, stored: &Arc<Stored>, new: &Value) -> Result<Value, WriteError> {
-    let bytes = codec::encode(new);
+async fn store(call: &Call, stored: &Arc<Stored>, bytes: Bytes) -> Result<Arc<Stored>, WriteError> {
     if bytes == stored.bytes {
-        return Ok(call.served(stored));
+        return Ok(Arc::clone(stored));
     }
     let key = &stored.key;
     let stored = call.api.store().update(key, stored.revision, bytes).await?;
     after(call, &stored);
-    Ok(call.served(&stored))
+    Ok(stored)
 }
 
 /// Turns what a client sent for an existing object into the version to be stored.
@@ -198,6 +234,39 @@ async fn prepare(
     let mut errors = rules::shape(resource, new, options.strictness, warnings)?;
     view::inward(resource, new);
     metadata::carry_over(call, old, new)?;
+    limit(call, options, scope, (old, new));
+    rules::default(resource, new);
+    kinds::on_update(resource, old, new);
+    managed::update(call, options, scope, Some(old), new);
+    // What the server itself has worked out was asked about as what it was worked out from.
+    let asked = (scope != Scope::Inner).then(|| Asked::write(call, Operation::Update, &call.path.name, options));
+    let before = new.clone();
+    let reform = |changed: &mut Value| {
+        let errors = again(call, &before, changed)?;
+        limit(call, options, scope, (old, changed));
+        rules::default(resource, changed);
+        kinds::on_update(resource, old, changed);
+        Ok(errors)
+    };
+    let held = admission::admit(call, asked.as_ref(), (Some(old), new), &mut errors, &reform).await?;
+    metadata::count(resource, old, new);
+    errors.extend(metadata::check(resource, new, Some(old)));
+    // A binding and a status change what users may not.
+    let inner = scope == Scope::Inner && !resource.is("", "pods");
+    if scope == Scope::Main || inner || scope == Scope::Status && resource.rules.is_some() {
+        rules::validate(resource, new, Some(old), &mut errors, warnings);
+    }
+    if scope == Scope::Ephemeral {
+        errors.extend(defaults::validate_ephemeral(new, old));
+    }
+    refuse(call, new, errors)?;
+    call.api.access().rbac.check_escalation(&call.user, &call.path.namespace, Some(old), new)?;
+    admission::validate(asked.as_ref(), (Some(old), new), held).await
+}
+
+/// Leaves of a new version only what a write of this scope may change.
+fn limit(call: &Call, options: &WriteOptions, scope: Scope, (old, new): (&Value, &mut Value)) {
+    let resource = &call.resource;
     match scope {
         Scope::Main if resource.has_status() => {
             object::set_or_remove(new, "status", old["status"].clone());
@@ -222,23 +291,6 @@ async fn prepare(
             object::set_or_remove(&mut new["spec"], "ephemeralContainers", containers);
         }
     }
-    rules::default(resource, new);
-    kinds::on_update(resource, old, new);
-    let held = admission::admit(call, Some(old), new).await?;
-    metadata::count(resource, old, new);
-    managed::update(call, options, scope, Some(old), new);
-    errors.extend(metadata::check(resource, new, Some(old)));
-    // A binding and a status change what users may not.
-    let inner = scope == Scope::Inner && !resource.is("", "pods");
-    if scope == Scope::Main || inner || scope == Scope::Status && resource.rules.is_some() {
-        rules::validate(resource, new, Some(old), &mut errors, warnings);
-    }
-    if scope == Scope::Ephemeral {
-        errors.extend(defaults::validate_ephemeral(new, old));
-    }
-    refuse(call, new, errors)?;
-    call.api.access().rbac.check_escalation(&call.user, &call.path.namespace, Some(old), new)?;
-    Ok(held)
 }
 
 /// Whether nothing holds a deleted object any longer.

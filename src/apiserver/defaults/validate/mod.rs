@@ -16,6 +16,7 @@ mod scheduling;
 mod storage;
 mod update;
 mod volume;
+mod webhooks;
 mod workload;
 
 use serde_json::Value;
@@ -63,6 +64,9 @@ pub fn validate(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> Ve
         ("autoscaling", "HorizontalPodAutoscaler") => rest::autoscaler(new, found),
         ("storage.k8s.io", "StorageClass") => storage::class(new, found),
         ("scheduling.k8s.io", "PriorityClass") => rest::priority_class(new, found),
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => {
+            webhooks::configuration(new, found);
+        }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             found.0.extend(old.map_or_else(|| crd::validate(new), |old| crd::validate_update(new, old)));
         }

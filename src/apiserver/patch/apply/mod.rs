@@ -211,13 +211,14 @@ fn check(of: Type<'_>, applied: &Value, ctx: &ApplyContext<'_>) -> Result<(), Ap
     let place = [&applied["metadata"]["namespace"], &applied["metadata"]["name"]].map(text);
     Err(ApiError {
         code: 500,
-        reason: "InternalError",
+        reason: "InternalError".into(),
         message: format!(
             "failed to create typed patch object ({}; {version}, Kind={kind}): {}",
             place.join("/").trim_start_matches('/'),
             faults.join("; ")
         ),
         details: Value::Null,
+        resume: None,
     })
 }
 
@@ -285,7 +286,7 @@ fn conflict(conflicts: &[(&Manager, FieldSet)]) -> ApiError {
             format!("Apply failed with {} conflicts: {}", causes.len(), lines.join("\n"))
         }
     };
-    ApiError { code: 409, reason: "Conflict", message, details: json!({"causes": causes}) }
+    ApiError { code: 409, reason: "Conflict".into(), message, details: json!({"causes": causes}), resume: None }
 }
 
 /// The merged object without what its applier named the last time, names no more, and nobody else owns.

@@ -208,7 +208,7 @@ fn another_value_conflicts_until_forced() {
     let mut cluster = Cluster::new();
     cluster.update("kubectl-client-side-apply", |new| new["spec"]["replicas"] = json!(3));
     let error = cluster.try_apply("kubectl", false, json!({"replicas": 5})).unwrap_err();
-    assert_eq!((error.code, error.reason), (409, "Conflict"));
+    assert_eq!((error.code, &*error.reason), (409, "Conflict"));
     assert_eq!(
         error.message,
         r#"Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using apps/v1: .spec.replicas"#
