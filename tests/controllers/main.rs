@@ -6,6 +6,7 @@ mod daemonsets;
 mod jobs;
 mod node;
 mod nodes;
+mod operators;
 mod quotas;
 mod rollouts;
 mod scheduling;
