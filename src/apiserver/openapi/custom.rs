@@ -1,4 +1,5 @@
 //! From [`Schema`] back to OpenAPI, for custom kinds. Version 2 knows no combinations and no null.
+//! Upstream rule: k8s.io/apiextensions-apiserver `pkg/controller/openapi/v2/conversion.go`.
 
 use serde_json::{Map, Value, json};
 
@@ -17,20 +18,23 @@ pub(super) fn value(schema: &Schema, dialect: Dialect) -> Value {
     for (name, rule) in &schema.rules {
         set(name, rule.clone());
     }
-    if let Some(kind) = type_name(schema.kind) {
+    // kubectl would refuse what version 2 cannot say: null, and fields beside those that are known.
+    let open = dialect == Dialect::V2 && (schema.preserve_unknown || schema.nullable);
+    let untyped = open && (schema.nullable || matches!(schema.kind, Kind::Object | Kind::Array));
+    if let Some(kind) = type_name(schema.kind).filter(|_| !untyped) {
         set("type", json!(kind));
     }
     if let Some(text) = &schema.description {
         set("description", json!(**text));
     }
-    if !schema.properties.is_empty() {
+    if !schema.properties.is_empty() && !open {
         let properties = schema.properties.iter().map(|(name, of)| (name.clone(), value(of, dialect)));
         set("properties", Value::Object(properties.collect()));
     }
     if let Some(additional) = &schema.additional {
         set("additionalProperties", value(additional, dialect));
     }
-    if let Some(items) = &schema.items {
+    if let Some(items) = schema.items.as_ref().filter(|_| !open) {
         set("items", value(items, dialect));
     }
     if !schema.required.is_empty() {

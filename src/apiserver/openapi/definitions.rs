@@ -93,7 +93,14 @@ pub(super) fn of(resources: &[&Resource], dialect: Dialect) -> Map<String, Value
     for resource in resources {
         let Some(name) = name_of(resource) else { continue };
         if let Some(schema) = &resource.schema {
-            all.insert(name.clone(), custom_definition(resource, custom::value(schema, dialect), dialect));
+            // Of a kind with any fields version 2 says no more.
+            let open = dialect == Dialect::V2 && schema.preserve_unknown;
+            let definition = if open {
+                json!({"type": "object", "x-kubernetes-group-version-kind": gvk(resource, &resource.kind)})
+            } else {
+                custom_definition(resource, custom::value(schema, dialect), dialect)
+            };
+            all.insert(name.clone(), definition);
         }
         all.insert(format!("{name}List"), list(resource, &name, dialect));
     }

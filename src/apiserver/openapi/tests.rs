@@ -139,7 +139,9 @@ fn custom_kinds_are_published_whole() {
     let item = &document["paths"]["/apis/ex.io/v1/namespaces/{namespace}/foos/{name}"];
     assert!(item["patch"]["requestBody"]["content"].get("application/strategic-merge-patch+json").is_none());
     let second = v2(&snapshot());
-    assert!(second["definitions"]["io.ex.v1.Foo"]["properties"]["spec"].get("oneOf").is_none());
+    let spec = &second["definitions"]["io.ex.v1.Foo"]["properties"]["spec"];
+    assert!(spec.get("oneOf").is_none());
+    assert_eq!(spec["properties"]["any"], json!({"x-kubernetes-preserve-unknown-fields": true}));
 }
 
 #[test]
