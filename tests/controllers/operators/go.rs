@@ -71,13 +71,11 @@ impl Replica {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { child, port }
     }
-
-    fn webhook(&self, path: &str, own: &Certificates) -> Value {
-        json!({"url": format!("https://127.0.0.1:{}{path}", self.port), "caBundle": own.ca})
-    }
 }
 
-fn manifests(replica: &Replica, own: &Certificates) -> String {
+/// The kind, and the webhooks that a replica on this port answers.
+fn manifests(port: u16, own: &Certificates) -> String {
+    let at = |path: &str| json!({"url": format!("https://127.0.0.1:{port}{path}"), "caBundle": own.ca});
     let size = json!({"type": "object", "properties": {"size": {"type": "string"}}});
     let sides = json!({"type": "object", "required": ["width", "height"],
         "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}}});
@@ -90,13 +88,13 @@ fn manifests(replica: &Replica, own: &Certificates) -> String {
         "metadata": {"name": "gadgets.example.com"},
         "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "gadgets", "kind": "Gadget"},
             "conversion": {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"],
-                "clientConfig": replica.webhook("/convert", own)}},
+                "clientConfig": at("/convert")}},
             "versions": [version("v1", &size), version("v2", &sides)]},
     });
     let configuration = |kind: &str, path: &str| {
         json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": "gadgets"},
             "webhooks": [{"name": "gadgets.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
-                "clientConfig": replica.webhook(path, own), "rules": [{"operations": ["CREATE", "UPDATE"],
+                "clientConfig": at(path), "rules": [{"operations": ["CREATE", "UPDATE"],
                     "apiGroups": ["example.com"], "apiVersions": ["v1"], "resources": ["gadgets"]}]}]})
     };
     let all = [
@@ -104,7 +102,7 @@ fn manifests(replica: &Replica, own: &Certificates) -> String {
         configuration("MutatingWebhookConfiguration", "/mutate-example-com-v1-gadget"),
         configuration("ValidatingWebhookConfiguration", "/validate-example-com-v1-gadget"),
     ];
-    all.map(|one| one.to_string()).join("\n---\n")
+    all.map(|one| one.to_string()).join("\n")
 }
 
 fn data(map: &ConfigMap, key: &str) -> String {
@@ -125,9 +123,8 @@ async fn one_leads_another_follows_and_takes_over() {
     let made = History::of(world.api::<ConfigMap>(), |map| {
         (map.name_any() == "g").then(|| format!("{} by {}", data(map, "size"), data(map, "by")))
     });
-    // Its kind has to be there before an operator starts: the webhooks of the second one are named in it.
-    let placeholder = Replica { child: Command::new("true").spawn().unwrap(), port: 1 };
-    served.apply(&manifests(&placeholder, &own)).await;
+    // The kind has to be there before an operator starts; where the second one answers is not known yet.
+    served.apply(&manifests(1, &own)).await;
     served.out(&["wait", "--for=condition=Established", "crd/gadgets.example.com", "--timeout=20s"]).await;
     let mut first = Replica::start(&program, &served, "a").await;
     let led = |transitions: i32| {
@@ -138,7 +135,7 @@ async fn one_leads_another_follows_and_takes_over() {
     };
     world.until::<Lease>(LEASE, led(0)).await;
     let second = Replica::start(&program, &served, "b").await;
-    served.apply(&manifests(&second, &own)).await;
+    served.apply(&manifests(second.port, &own)).await;
 
     let wide = "apiVersion: example.com/v2\nkind: Gadget\nmetadata: {name: g}\nspec: {width: 3, height: 4}\n";
     assert_eq!(served.apply(wide).await, "gadget.example.com/g created\n");
