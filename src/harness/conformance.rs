@@ -231,7 +231,7 @@ impl Progress {
             return None;
         }
         let between = std::mem::replace(&mut self.between, line.starts_with("-----"));
-        if between && line.starts_with('[') {
+        if between && line.starts_with("[sig-") {
             line.clone_into(&mut self.name);
             return Some(Event::Step(format!("spec {} of {}: {line}", self.done + 1, self.of)));
         }
@@ -281,6 +281,8 @@ mod tests {
         let mut progress = Progress::default();
         let lines = [
             "Will run 2 of 7137 specs",
+            "------------------------------",
+            "[ReportBeforeSuite]",
             "------------------------------",
             "[sig-a] One does [Conformance]",
             "• [0.100 seconds]",

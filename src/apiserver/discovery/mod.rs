@@ -39,7 +39,10 @@ pub(crate) fn serve(server: &ApiServer, path: &str, parts: &Parts) -> Result<Res
             return Ok(respond::respond(200, "text/plain; version=0.0.4; charset=utf-8", text));
         }
         ["openapi", "v2"] if wants_protobuf(parts) => return Ok(respond::respond(200, V2_PROTOBUF, v2_protobuf())),
-        ["openapi", "v2"] => return Ok(document(&openapi::v2(&resources), parts)),
+        ["openapi", "v2"] => {
+            let tag = openapi::tag(resources.all());
+            return Ok(document(&tag, parts, || openapi::v2(&resources)));
+        }
         ["openapi", "v3"] => openapi::v3_index(&resources),
         ["openapi", "v3", "api", version] => return of_version(&resources, "", version, parts),
         ["openapi", "v3", "apis", group, version] => return of_version(&resources, group, version, parts),
@@ -76,19 +79,22 @@ fn v2_protobuf() -> Bytes {
 }
 
 fn of_version(resources: &Snapshot, group: &str, version: &str, parts: &Parts) -> Result<Response<Body>, ApiError> {
-    let found = openapi::v3(resources, group, version).ok_or_else(ApiError::no_such_path)?;
-    Ok(document(&found, parts))
+    let all = resources.of(group, version);
+    if all.is_empty() {
+        return Err(ApiError::no_such_path());
+    }
+    Ok(document(&openapi::tag(&all), parts, || openapi::v3(resources, group, version).unwrap_or_default()))
 }
 
 /// A document that clients keep; who has it already gets its tag alone.
-fn document(document: &serde_json::Value, parts: &Parts) -> Response<Body> {
-    let mut bytes = Vec::new();
-    codec::write(&mut bytes, document);
-    let tag = format!("\"{}\"", openapi::etag(&bytes));
+fn document(tag: &str, parts: &Parts, make: impl FnOnce() -> serde_json::Value) -> Response<Body> {
+    let tag = format!("\"{tag}\"");
     let same = parts.headers.get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
     let mut response = if same {
         respond::respond(304, "application/json", Body::empty())
     } else {
+        let mut bytes = Vec::new();
+        codec::write(&mut bytes, &make());
         respond::respond(200, "application/json", Bytes::from(bytes))
     };
     if let Ok(value) = HeaderValue::from_str(&tag) {

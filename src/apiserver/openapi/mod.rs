@@ -6,6 +6,8 @@ mod custom;
 mod definitions;
 mod paths;
 
+use std::sync::Arc;
+
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
@@ -24,9 +26,7 @@ pub fn v3_index(resources: &Snapshot) -> Value {
     for (group, versions) in resources.groups() {
         for version in versions {
             let path = group_path(&group, &version);
-            let all = resources.of(&group, &version);
-            let seed = all.iter().map(|resource| identity(resource)).collect::<Vec<_>>().join("\n");
-            let address = format!("/openapi/v3/{path}?hash={}", etag(seed.as_bytes()));
+            let address = format!("/openapi/v3/{path}?hash={}", tag(&resources.of(&group, &version)));
             index.insert(path, json!({"serverRelativeURL": address}));
         }
     }
@@ -73,10 +73,11 @@ pub fn v2(resources: &Snapshot) -> Value {
     })
 }
 
-/// The hash of an encoded document, for `ETag`.
+/// What tells the document of these resources from those of others, for `ETag`: it need not be made for that.
 #[must_use]
-pub fn etag(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
+pub fn tag<'a>(resources: impl IntoIterator<Item = &'a Arc<Resource>>) -> String {
+    let seed = resources.into_iter().map(|resource| identity(resource)).collect::<Vec<_>>().join("\n");
+    digest(&SHA256, seed.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 /// `api/v1` or `apis/GROUP/VERSION`.
@@ -88,8 +89,9 @@ fn group_path(group: &str, version: &str) -> String {
 fn identity(resource: &Resource) -> String {
     let schema = resource.schema.as_deref().map(|schema| custom::value(schema, Dialect::V3).to_string());
     format!(
-        "{} {} {} {} {:?} {:?} {schema:?}",
+        "{} {} {} {} {} {:?} {:?} {schema:?}",
         crate::VERSION,
+        resource.api_version(),
         resource.plural,
         resource.kind,
         resource.namespaced,
