@@ -25,7 +25,7 @@ fn wrong_words_are_told_with_the_near_one() {
     "#);
     insta::assert_snapshot!(wrong(&cluster, &["run", "kubernetes"]), @r#"
         error: there is no app and no file called "kubernetes"
-        hint: apps: flights-report, hello-spark-operator, hello-spark-submit, nightly-flights
+        hint: apps: flights-report, hello-spark-operator, hello-spark-operator-dynamic-allocation, hello-spark-operator-history, hello-spark-submit, nightly-flights
     "#);
     insta::assert_snapshot!(wrong(&cluster, &["e2e", "flight-report"]), @r#"
         error: there is no scenario called "flight-report"

@@ -3,6 +3,7 @@
 
 mod cel;
 mod outputs;
+mod pages;
 mod verify;
 
 use std::fs;
@@ -18,6 +19,7 @@ use crate::project::from_yaml;
 
 pub use cel::Expression;
 pub use outputs::Output;
+pub use pages::Page;
 pub use verify::{Check, PhaseReport, ScenarioReport, Verdict, verify};
 
 /// A scenario.
@@ -47,6 +49,9 @@ pub struct Scenario {
     /// What must be found in logs.
     #[serde(default)]
     pub logs: Vec<LogCheck>,
+    /// What services must answer.
+    #[serde(default)]
+    pub pages: Vec<Page>,
     /// What must lie on volumes.
     #[serde(default)]
     pub outputs: Vec<Output>,
@@ -214,8 +219,9 @@ impl Scenario {
         if scenario.submit.app.is_none() && scenario.submit.files.is_empty() {
             return wrong("submit: names neither an app nor files");
         }
-        if scenario.expect.is_empty() && scenario.logs.is_empty() && scenario.outputs.is_empty() {
-            return wrong("it proves nothing: there is none of expect, logs and outputs");
+        let Self { expect, logs, pages, outputs, .. } = &scenario;
+        if expect.is_empty() && logs.is_empty() && pages.is_empty() && outputs.is_empty() {
+            return wrong("it proves nothing: there is none of expect, logs, pages and outputs");
         }
         if scenario.logs.iter().any(|check| check.on.kind != "Pod") {
             return wrong("logs: only pods have logs");
@@ -251,7 +257,7 @@ mod tests {
     fn errors_name_the_place() {
         let head = "submit: {app: a}\nbudget: 10s\n";
         for (rest, expected) in [
-            ("", "FILE: it proves nothing: there is none of expect, logs and outputs"),
+            ("", "FILE: it proves nothing: there is none of expect, logs, pages and outputs"),
             ("expect:\n- on: {kind: Pod, selector: 'a in b'}\n  that: 'true'\n", "FILE:4:24: "),
             ("expect:\n- on: {kind: Pod, name: x}\n  that: 'object.'\n", "FILE:5:9: "),
             ("logs:\n- on: {kind: Pod, name: x}\n  matches: '('\n", "FILE:5:12: "),

@@ -244,6 +244,13 @@ async fn checks(scenario: &Scenario, session: &Session, deadline: Instant, clock
     session
         .observer
         .look(|world| checks.extend(scenario.history.iter().map(|history| history_check(history, scenario, world))));
+    for page in &scenario.pages {
+        let answer = page.verify(&session.cluster, &scenario.namespace, deadline).await;
+        checks.push(Check { what: page.to_string(), passed: answer.is_ok(), detail: answer.err() });
+    }
+    if !scenario.pages.is_empty() {
+        clock.lap("pages");
+    }
     for output in &scenario.outputs {
         let what = output.to_string();
         checks.push(match output.verify(&session.cluster, &scenario.namespace, &scenario.file, deadline).await {
