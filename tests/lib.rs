@@ -6,6 +6,8 @@ mod golden;
 mod tidy;
 
 pub mod hooks;
+pub mod oci;
+pub mod registry;
 pub mod wire;
 
 /// The project's folder.

@@ -71,6 +71,8 @@ pub(crate) enum Verb {
     Kubeconfig(Kubeconfig),
     /// Run kubectl on the cluster.
     Kubectl(Kubectl),
+    /// Images of archives and registries, for all clusters of this user.
+    Image(Image),
     /// Try what this machine must be able to do, and say how to mend what it lacks.
     Doctor,
     /// Put all that a bug report needs into one archive.
@@ -155,6 +157,37 @@ pub(crate) struct Kubectl {
     /// What kubectl is to do.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     pub(crate) arguments: Vec<OsString>,
+}
+
+/// `image`.
+#[derive(Debug, Args)]
+pub(crate) struct Image {
+    #[command(subcommand)]
+    pub(crate) verb: ImageVerb,
+}
+
+/// What to do with images.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageVerb {
+    /// Load the images of a docker or OCI archive, packed or not.
+    Load {
+        /// The archive; `-` for standard input.
+        #[arg(value_name = "FILE|-")]
+        file: PathBuf,
+        /// Name of the image, where the archive holds one.
+        #[arg(long = "as", value_name = "NAME")]
+        named: Option<String>,
+    },
+    /// Show the images that are here.
+    List,
+    /// Remove images by name or id, unless a pod uses them.
+    Rm {
+        /// Names or ids.
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+    /// Remove all images that no pod of a running cluster uses.
+    Prune,
 }
 
 /// `export`.

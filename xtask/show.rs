@@ -7,6 +7,7 @@ use tinderbox::doctor::{DoctorReport, Need};
 use tinderbox::e2e::E2eReport;
 use tinderbox::explain::Explanation;
 use tinderbox::export::ExportReport;
+use tinderbox::image::{LoadReport, Pruned, Stored};
 use tinderbox::kin::PodReport;
 use tinderbox::kubectl::Access;
 use tinderbox::nodes::{NodeLine, PowerReport};
@@ -296,6 +297,47 @@ pub(crate) fn doctor(report: &DoctorReport) -> String {
     }
     text.push_str(if report.fit() { "this machine is fit" } else { "something needed is lacking" });
     text
+}
+
+/// The images that came.
+pub(crate) fn loaded(report: &LoadReport) -> String {
+    let line = |image: &tinderbox::providers::embedded::images::Record| {
+        format!("loaded {} ({})", image.names.join(", "), image.id)
+    };
+    report.loaded.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The images of the store, a line per name.
+pub(crate) fn images(list: &[Stored]) -> String {
+    if list.is_empty() {
+        return "there are no images".to_owned();
+    }
+    let rows = list.iter().flat_map(|stored| {
+        let image = &stored.record;
+        let names = if image.names.is_empty() { vec!["<none>".to_owned()] } else { image.names.clone() };
+        names.into_iter().map(move |name| {
+            let origin = format!("{:?}", image.origin).to_lowercase();
+            let used = if stored.in_use { "in use" } else { "-" };
+            let id = image.id.hex()[..12].to_owned();
+            vec![name, id, size(image.size), image.layers.len().to_string(), origin, used.to_owned()]
+        })
+    });
+    table(&["NAME", "ID", "SIZE", "LAYERS", "CAME", "USED"], rows)
+}
+
+/// What went.
+pub(crate) fn pruned(report: &Pruned) -> String {
+    let mut lines: Vec<String> = report.removed.iter().map(|name| format!("removed {name}")).collect();
+    lines.push(format!("{} are free again", size(report.freed)));
+    lines.join("\n")
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
 }
 
 /// What went into an archive.

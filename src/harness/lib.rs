@@ -25,6 +25,7 @@ pub mod event;
 pub mod explain;
 pub mod export;
 mod follow;
+pub mod image;
 mod images;
 pub mod kin;
 pub mod kubectl;

@@ -1,7 +1,7 @@
 //! What every pod's worker is given: what all nodes share (place, images, addresses …) and what is its node's own (client, events).
 //! No logic of its own beyond routing the ends of processes to those who wait for them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -13,13 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::addresses::Addresses;
 use crate::container::files::Resolver;
 use crate::events::Events;
-use crate::image::{Image, Images};
+use crate::image::Images;
+use crate::known::KnownImages;
 use crate::objects::Objects;
 use crate::sandbox::{Exited, Place};
 use crate::services::Services;
-
-/// Images that pods of this node have run, by name: their ids.
-pub(crate) type KnownImages = Arc<Mutex<BTreeMap<String, String>>>;
 
 /// What all nodes of this process share.
 pub(crate) struct Shared {
@@ -37,14 +35,6 @@ pub(crate) struct Shared {
     /// Folders of persistent volumes.
     pub(crate) persistent: PathBuf,
     pub(crate) resolver: Resolver,
-}
-
-impl Shared {
-    /// Remembers an image for the nodes' statuses.
-    pub(crate) fn note_image(&self, image: &Image) {
-        let mut known = self.known_images.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(image.name.clone(), image.id.clone());
-    }
 }
 
 /// One node's means.

@@ -13,15 +13,16 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::addresses::Addresses;
 use crate::config::KubeletConfig;
 use crate::container::files::Resolver;
-use crate::context::{Exits, KnownImages, Shared};
+use crate::context::{Exits, Shared};
+use crate::known::KnownImages;
 use crate::node::fleet::Fleet;
 use crate::objects::Objects;
 use crate::pods::handle::Pods;
-use crate::pods::manager;
+use crate::pods::{manager, remove_roots};
 use crate::sandbox::{Place, PlaceError};
 use crate::services::Services;
 use crate::streams::Streams;
-use crate::{dns, proxy};
+use crate::{dns, proxy, room};
 
 const DNS_PORT: u16 = 53;
 
@@ -92,12 +93,13 @@ impl Kubelet {
             resolver: Resolver { cluster: config.cluster_dns, machine: machine.clone() },
             client: config.client,
             place: place.clone(),
+            known_images: KnownImages::new(&config.images),
             images: config.images,
-            known_images: KnownImages::default(),
             pods: pods_folder,
             persistent,
         });
-        let mut tasks = Vec::new();
+        remove_roots(&shared.pods);
+        let mut tasks = vec![tokio::spawn(room::keep(shared.images.store().clone()))];
         if let Some(address) = config.cluster_dns {
             let address = SocketAddrV4::new(address, DNS_PORT);
             let server = dns::Server::bind(&place, address, shared.services.clone(), &machine).await;

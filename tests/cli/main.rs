@@ -2,6 +2,7 @@
 //! library it asks only where Spark lies on this machine.
 
 mod child;
+mod images;
 mod interrupts;
 mod kubectl;
 mod machine;

@@ -117,6 +117,11 @@ fn every_verb_gives_the_json_that_is_documented() {
     assert!(missing.contains("error: cannot run absent") && missing.contains("--e2e-test"), "{missing}");
     check("down", &["down"], 0);
     check("down", &["down"], 0);
+    let image = tinderbox_tests::oci::busybox(&serde_json::json!({}));
+    std::fs::write(cluster.files().join("app.tar"), image.archive("json-test/app:1")).expect("written");
+    check("image load", &["image", "load", "app.tar"], 0);
+    check("image list", &["image", "list"], 0);
+    check("image rm`, `image prune", &["image", "rm", "json-test/app:1"], 0);
 
     let figure = Figure {
         name: "down",

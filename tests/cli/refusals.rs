@@ -11,7 +11,7 @@ use std::process::Command;
 use crate::program::{Cluster, Said, program};
 
 /// Runs a shell script as root of namespaces of its own. The program and its arguments are the script's `"$@"`.
-fn in_own_namespaces(cluster: &Cluster, script: &str, set: &[(&str, &Path)]) -> Said {
+pub(crate) fn in_own_namespaces(cluster: &Cluster, script: &str, set: &[(&str, &Path)]) -> Said {
     let mut command = Command::new("unshare");
     command.args(["-Urm", "sh", "-euc", script, "sh"]).arg(program());
     cluster.aim(&mut command);

@@ -23,13 +23,14 @@ fn what_keeps_a_pod_from_its_work_is_told() {
     let cluster = Cluster::of_own_project("work");
     cluster.run(&["up"]).succeeded();
 
-    let (told, result) = failed(&cluster, "image.json", &pod("image", json!({"image": "nowhere/thing:1"})), &[]);
-    let why = "image docker.io/nowhere/thing:1 not found: neither tinderbox.yaml nor this program describes it, and registries \
-               are not read yet (describe it under images: in tinderbox.yaml)";
-    let warning = format!("warning: pod/image: Failed: Failed to pull image \"nowhere/thing:1\": {why}\n");
+    let (told, result) = failed(&cluster, "image.json", &pod("image", json!({"image": "localhost:1/thing:1"})), &[]);
+    let why = "failed to pull and unpack image \"localhost:1/thing:1\": registry localhost:1 does not answer: Connection refused \
+               (os error 111) (load it from an archive with `cargo xtask image load FILE`, or describe it under images: in \
+               tinderbox.yaml, or see that its registry has it and can be reached)";
+    let warning = format!("warning: pod/image: Failed: Failed to pull image \"localhost:1/thing:1\": {why}\n");
     assert!(told.contains(&warning), "{told}");
     let summary = format!(
-        "why: pod/image: the image \"nowhere/thing:1\" cannot be had: Back-off pulling image \"nowhere/thing:1\": ErrImagePull: {why}\n"
+        "why: pod/image: the image \"localhost:1/thing:1\" cannot be had: Back-off pulling image \"localhost:1/thing:1\": ErrImagePull: {why}\n"
     );
     assert!(result.contains(&summary), "{result}");
 

@@ -161,7 +161,7 @@ async fn what_the_node_cannot_give_is_named() {
         .await;
     let message = container(&pod, "main")["state"]["waiting"]["message"].as_str().unwrap().to_owned();
     assert!(message.starts_with("container has runAsNonRoot and image will run as root"), "{message}");
-    let unknown = json!({"containers": [{"name": "main", "image": "registry.example/none:1"}]});
+    let unknown = json!({"containers": [{"name": "main", "image": "localhost:1/none:1"}]});
     let pod = cluster.pod("unknown", unknown).await;
     cluster
         .until(&pod, "ImagePullBackOff", |p| container(p, "main")["state"]["waiting"]["reason"] == "ImagePullBackOff")

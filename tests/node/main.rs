@@ -1,6 +1,7 @@
 //! A node against a real API server in the same process: pods become processes.
 
 mod cluster;
+mod images;
 mod lifecycle;
 mod network;
 mod probes;

@@ -79,7 +79,7 @@ async fn forwarded_ports_reach_loopback() {
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_before_and_without_a_container() {
     let cluster = Cluster::start().await;
-    let spec = json!({"containers": [{"name": "main", "image": "registry.example/none:1"}]});
+    let spec = json!({"containers": [{"name": "main", "image": "localhost:1/none:1"}]});
     let pod = cluster.pod("never", spec).await;
     cluster.until(&pod, "waiting", |p| container(p, "main")["state"]["waiting"]["reason"] == "ErrImagePull").await;
     let error = cluster.logs(&pod, "main").await.unwrap_err();

@@ -6,6 +6,7 @@ mod doctor;
 mod down;
 mod e2e;
 mod export;
+mod image;
 mod kubeconfig;
 mod kubectl;
 mod logs;
@@ -91,6 +92,7 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Logs(arguments) => logs::run(context, arguments).await,
         Verb::Kubeconfig(arguments) => kubeconfig::run(context, arguments),
         Verb::Kubectl(arguments) => kubectl::run(context, arguments),
+        Verb::Image(arguments) => image::run(context, arguments).await,
         Verb::Doctor => doctor::run(context).await,
         Verb::Export(arguments) => export::run(context, arguments).await,
         Verb::Down(arguments) => down::run(context, arguments).await,

@@ -19,7 +19,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) image: &'a [(String, String)],
     pub(crate) services: &'a [(String, String)],
     pub(crate) hostname: &'a str,
-    pub(crate) uid: u32,
+    /// `HOME`, unless the image or the container sets it.
+    pub(crate) home: &'a str,
     pub(crate) objects: &'a dyn Fn(&Key) -> Seen,
 }
 
@@ -57,8 +58,7 @@ pub(crate) fn environment(container: &Container, sources: &Sources<'_>) -> Resul
         made.insert(variable.name.clone(), value);
     }
     let mut whole: Vec<(String, String)> = Vec::new();
-    let home = if sources.uid == 0 { "/root" } else { "/" };
-    let base = [("PATH", DEFAULT_PATH), ("HOSTNAME", sources.hostname), ("HOME", home)];
+    let base = [("PATH", DEFAULT_PATH), ("HOSTNAME", sources.hostname), ("HOME", sources.home)];
     let base = base.map(|(name, value)| (name.to_owned(), value.to_owned()));
     for (name, value) in base.into_iter().chain(sources.image.iter().cloned()).chain(made) {
         match whole.iter_mut().find(|(known, _)| *known == name) {
@@ -165,7 +165,7 @@ mod tests {
             image: &image,
             services: &services,
             hostname: "p",
-            uid: 185,
+            home: "/",
             objects: &objects,
         };
         let container = &pod.spec.as_ref().unwrap().containers[0];

@@ -42,23 +42,22 @@ pub(crate) fn identity(pod: &Pod, container: &Container, image: &Image) -> Resul
     let own = container.security_context.as_ref().unwrap_or(&empty);
     let set_uid = own.run_as_user.or(whole.run_as_user);
     let set_gid = own.run_as_group.or(whole.run_as_group);
-    let uid = id(set_uid, "runAsUser")?.unwrap_or(image.user.0);
-    let image_gid = if set_uid.is_none() || uid == image.user.0 { image.user.1 } else { 0 };
+    let asked_uid = id(set_uid, "runAsUser")?;
+    let (image_uid, image_gid) = image_user(asked_uid, image)?;
+    let uid = asked_uid.unwrap_or(image_uid);
     let gid = id(set_gid, "runAsGroup")?.unwrap_or(image_gid);
-    if own.run_as_non_root.or(whole.run_as_non_root) == Some(true) && uid == 0 {
-        let whose = if set_uid.is_some() {
-            "container's runAsUser breaks non-root policy"
-        } else {
-            "container has runAsNonRoot and image will run as root"
-        };
+    if own.run_as_non_root.or(whole.run_as_non_root) == Some(true)
+        && let Some(whose) = breaks_non_root(asked_uid, uid, image)
+    {
         return Err(ConfigError(format!("{whose} (pod: \"{}\", container: {})", pod_id(pod), container.name)));
     }
-    let mut groups = Vec::new();
+    let mut groups = image.unpacked.as_ref().map(|unpacked| unpacked.accounts.further_groups(uid)).unwrap_or_default();
     for group in whole.supplemental_groups.iter().flatten() {
         groups.extend(id(Some(*group), "supplementalGroups")?);
     }
     groups.extend(id(whole.fs_group, "fsGroup")?);
-    groups.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    groups.retain(|group| seen.insert(*group));
     Ok(Identity {
         uid,
         gid,
@@ -66,6 +65,34 @@ pub(crate) fn identity(pod: &Pod, container: &Container, image: &Image) -> Resul
         capabilities: capabilities(own),
         read_only_root: own.read_only_root_filesystem == Some(true),
     })
+}
+
+/// The user that the image has for the one asked for, and its first group.
+fn image_user(asked: Option<u32>, image: &Image) -> Result<(u32, u32), ConfigError> {
+    match (&image.unpacked, asked) {
+        (Some(unpacked), Some(uid)) => Ok((uid, unpacked.accounts.group_of(uid))),
+        (Some(unpacked), None) => {
+            let (uid, gid) = unpacked.accounts.resolve(&unpacked.user).map_err(ConfigError)?;
+            let narrow = |id: u32, what: &str| self::id(Some(i64::from(id)), what).map(|id| id.unwrap_or(0));
+            Ok((narrow(uid, "the image's user")?, narrow(gid, "the image's group")?))
+        }
+        (None, Some(uid)) if uid != image.user.0 => Ok((uid, 0)),
+        (None, _) => Ok(image.user),
+    }
+}
+
+/// Why a container may not run under `runAsNonRoot`. A name of an image's user proves nothing.
+fn breaks_non_root(asked: Option<u32>, uid: u32, image: &Image) -> Option<String> {
+    let name = image.unpacked.as_ref().map_or("", |unpacked| unpacked.user.split(':').next().unwrap_or_default());
+    match asked {
+        Some(0) => Some("container's runAsUser breaks non-root policy".to_owned()),
+        Some(_) => None,
+        None if !name.is_empty() && name.parse::<u32>().is_err() => Some(format!(
+            "container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root"
+        )),
+        None if uid == 0 => Some("container has runAsNonRoot and image will run as root".to_owned()),
+        None => None,
+    }
 }
 
 fn id(value: Option<i64>, field: &str) -> Result<Option<u32>, ConfigError> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::java::JavaError;
+use super::oci::OciError;
 use super::pip::FetchError;
 use super::python::PythonError;
 
@@ -17,13 +18,33 @@ pub enum ImageError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Nobody has it.
-    #[error(
-        "image {name} not found: neither tinderbox.yaml nor this program describes it, and registries are not read yet"
-    )]
+    /// Nobody describes it.
+    #[error("image {name} not found: neither tinderbox.yaml nor this program describes it")]
     NotFound {
         /// The whole name.
         name: String,
+    },
+    /// It is not here, and must not be pulled.
+    #[error("Container image {asked:?} is not present with pull policy of Never")]
+    Never {
+        /// As asked for.
+        asked: String,
+    },
+    /// It could not be brought from its registry.
+    #[error("failed to pull and unpack image {name:?}")]
+    Pull {
+        /// The whole name.
+        name: String,
+        /// What happened.
+        source: OciError,
+    },
+    /// The store of images failed.
+    #[error("could not get image {name}")]
+    Oci {
+        /// The whole name.
+        name: String,
+        /// What happened.
+        source: OciError,
     },
     /// It is known, but a part of it could not be downloaded or unpacked.
     #[error("could not get image {name}")]
@@ -73,6 +94,7 @@ impl ImageError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Name { .. } => "InvalidImageName",
+            Self::Never { .. } => "ErrImageNeverPull",
             _ => "ErrImagePull",
         }
     }
@@ -83,6 +105,8 @@ impl ImageError {
         match self {
             Self::Name { .. } => "write it as [registry/]repository[:tag][@digest]",
             Self::NotFound { .. } => "describe it under images: in tinderbox.yaml",
+            Self::Never { .. } => "load it with `cargo xtask image load FILE`, or change imagePullPolicy",
+            Self::Oci { source, .. } | Self::Pull { source, .. } => source.hint(),
             Self::Fetch { source, .. } => source.hint(),
             Self::Java { .. } => "install OpenJDK 17 or 21, or set JAVA_HOME to one",
             Self::Python { .. } => "install a Python 3 of a fitting version as /usr/bin/python3 or on the PATH",

@@ -1,21 +1,27 @@
-//! From a name to an image: what is described first, then what is built in.
+//! From a name to an image: what is in the store first, then what is described or built in, then what a registry has.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
 use super::name::Reference;
 use super::native::NativeImage;
+use super::oci::{Keyring, Store};
 use super::pip::{FetchError, Fetcher};
+use super::policy::{Arrival, Brought, Policy};
 use super::progress::Progress;
 use super::{Image, ImageError, RootEntry, python, spark, userland};
+use crate::sandbox::HostIds;
 
 /// How deep descriptions may stand upon each other.
 const DEPTH: usize = 8;
 /// Where packages of a description stand in a container.
 const PACKAGES: &str = "/opt/packages";
+/// A native image that takes longer than this to make is announced.
+const ANNOUNCED: Duration = Duration::from_millis(100);
 
 /// Everything that can be resolved.
 pub struct Images {
@@ -23,6 +29,7 @@ pub struct Images {
     described: HashMap<String, NativeImage>,
     progress: Arc<dyn Progress>,
     spark: spark::Builder,
+    store: Store,
 }
 
 impl Images {
@@ -32,15 +39,87 @@ impl Images {
         let whole = |name: &str| Reference::parse(name).map_or_else(|_| name.to_owned(), |name| name.to_string());
         let described = described.into_iter().map(|image| (whole(&image.name), image)).collect();
         let spark = spark::Builder::new(cache.clone(), progress.clone());
-        Self { cache, described, progress, spark }
+        let store = Store::new(&cache, HostIds::of_this_process());
+        Self { cache, described, progress, spark, store }
     }
 
-    /// The image of a name as it stands in a pod. Downloads what it needs and is not there; that may take minutes.
+    /// The store of images of archives and registries.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The image for a container that starts, by the rules of `policy`; `begins` is called when it must be fetched or made.
+    /// A native image needs no registry: no policy asks one for it.
     ///
     /// # Errors
-    /// When nothing of that name is known, or a part of it cannot be had.
+    /// When it is nowhere, or a part of it cannot be had.
+    pub(crate) async fn ensure(
+        &self,
+        name: &str,
+        policy: Policy,
+        keyring: &Keyring,
+        begins: &(dyn Fn() + Sync),
+    ) -> Result<(Image, Arrival), ImageError> {
+        let reference = parse(name)?;
+        let is_native = self.is_native(&reference);
+        if (is_native || policy != Policy::Always)
+            && let Some(image) = self.stored(&reference).await?
+        {
+            return Ok((image, Arrival::Present));
+        }
+        if !is_native && policy == Policy::Never {
+            return Err(ImageError::Never { asked: name.to_owned() });
+        }
+        let since = Instant::now();
+        if !is_native {
+            begins();
+            let failed = |source| ImageError::Pull { name: reference.to_string(), source };
+            let only_missing = policy != Policy::Always;
+            let took = self.store.pull(&reference, only_missing, keyring, &*self.progress).await.map_err(failed)?;
+            let image = self.stored(&reference).await?;
+            let image = image.ok_or_else(|| ImageError::NotFound { name: reference.to_string() })?;
+            let size = image.unpacked.as_ref().map(|unpacked| unpacked.size);
+            return Ok((image, Arrival::Brought(Brought { took, waited: since.elapsed(), size })));
+        }
+        let make = self.native(&reference);
+        tokio::pin!(make);
+        if let Ok(made) = tokio::time::timeout(ANNOUNCED, &mut make).await {
+            return Ok((made?, Arrival::Present));
+        }
+        begins();
+        let image = make.await?;
+        let took = since.elapsed();
+        Ok((image, Arrival::Brought(Brought { took, waited: took, size: None })))
+    }
+
+    /// The image of the store that a name means.
+    async fn stored(&self, reference: &Reference) -> Result<Option<Image>, ImageError> {
+        let (store, wanted) = (self.store.clone(), reference.clone());
+        let found = tokio::task::spawn_blocking(move || store.image(&wanted)).await;
+        let found = found.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        found.map_err(|source| ImageError::Oci { name: reference.to_string(), source })
+    }
+
+    /// The image of a name as it stands in a pod, if the store has it or it is a native one. Downloads what a native one needs; that
+    /// may take minutes.
+    ///
+    /// # Errors
+    /// When nothing of that name is known here, or a part of it cannot be had.
     pub async fn resolve(&self, name: &str) -> Result<Image, ImageError> {
         let reference = parse(name)?;
+        match self.stored(&reference).await? {
+            Some(image) => Ok(image),
+            None => self.native(&reference).await,
+        }
+    }
+
+    /// Whether a name is that of a native image.
+    fn is_native(&self, reference: &Reference) -> bool {
+        self.described.contains_key(&reference.to_string()) || kind(reference).is_some()
+    }
+
+    async fn native(&self, reference: &Reference) -> Result<Image, ImageError> {
         // The descriptions from the asked one down to the built-in one.
         let mut layers = Vec::new();
         let mut at = reference.clone();
@@ -54,7 +133,7 @@ impl Images {
         }
         let mut image = self.built_in(&at).await?;
         for described in layers.into_iter().rev() {
-            self.add(&mut image, described, &reference).await?;
+            self.add(&mut image, described, reference).await?;
         }
         image.name = reference.to_string();
         image.id = identity(&image);
@@ -62,24 +141,11 @@ impl Images {
     }
 
     async fn built_in(&self, reference: &Reference) -> Result<Image, ImageError> {
-        let not_found = || ImageError::NotFound { name: reference.to_string() };
-        let tag = match (&reference.tag, &reference.digest) {
-            (Some(tag), None) => tag.as_str(),
-            // What a digest names is exactly one foreign image.
-            _ => return Err(not_found()),
-        };
-        let short = match reference.short() {
-            Some(short) => short,
-            None if reference.to_string().starts_with("registry.k8s.io/pause:") => "pause",
-            None => return Err(not_found()),
-        };
-        match short {
-            "apache/spark" | "spark" => {
-                let tag = spark::Tag::parse(tag).ok_or_else(not_found)?;
-                self.spark.build(&reference.to_string(), &tag).await
-            }
-            "python" => python_image(reference).await,
-            short => userland::plain(short).ok_or_else(not_found),
+        match kind(reference) {
+            Some(Kind::Spark(tag)) => self.spark.build(&reference.to_string(), &tag).await,
+            Some(Kind::Python) => python_image(reference).await,
+            Some(Kind::Plain(image)) => Ok(*image),
+            None => Err(ImageError::NotFound { name: reference.to_string() }),
         }
     }
 
@@ -120,6 +186,32 @@ impl Images {
 
     async fn package(&self, name: &str, version: &str) -> Result<PathBuf, FetchError> {
         Fetcher::new(&self.cache, &*self.progress).package(name, version).await
+    }
+}
+
+/// The native images that need no description.
+enum Kind {
+    Spark(spark::Tag),
+    Python,
+    Plain(Box<Image>),
+}
+
+/// The native image of a name, if it is one.
+fn kind(reference: &Reference) -> Option<Kind> {
+    let tag = match (&reference.tag, &reference.digest) {
+        (Some(tag), None) => tag.as_str(),
+        // What a digest names is exactly one foreign image.
+        _ => return None,
+    };
+    let short = match reference.short() {
+        Some(short) => short,
+        None if reference.to_string().starts_with("registry.k8s.io/pause:") => "pause",
+        None => return None,
+    };
+    match short {
+        "apache/spark" | "spark" => spark::Tag::parse(tag).map(Kind::Spark),
+        "python" => Some(Kind::Python),
+        short => userland::plain(short).map(|image| Kind::Plain(Box::new(image))),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Images: what a container's file system and defaults are. Resolving names to [`Image`]s; it must not start a container.
 //!
 //! A native image is made of this machine's own userland and of downloaded packages: [`userland`] for the plain ones,
-//! [`spark`] for Spark's, [`native`] for those that a user describes. What is downloaded is kept in the [`cache`].
+//! [`spark`] for Spark's, [`native`] for those that a user describes. What is downloaded is kept in the [`cache`]. Images of
+//! archives and registries are in [`oci`].
 
 mod cache;
 mod error;
@@ -9,7 +10,9 @@ mod images;
 mod java;
 mod name;
 mod native;
+pub mod oci;
 mod pip;
+mod policy;
 mod progress;
 mod python;
 mod spark;
@@ -18,15 +21,19 @@ mod userland;
 mod view;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use cache::cache_dir;
+pub(crate) use cache::remove_tree;
 pub use error::ImageError;
 pub use images::Images;
 pub use java::JavaError;
 pub use name::Reference;
 pub use native::{HostFile, NativeImage};
+pub(crate) use oci::Keyring;
+pub(crate) use policy::{Arrival, Brought, Policy};
 pub use progress::{Progress, Quiet};
 pub use python::PythonError;
 
@@ -91,6 +98,8 @@ pub struct Image {
     pub working_dir: String,
     /// Numeric user of the image, and its group.
     pub user: (u32, u32),
+    /// What only an image of the store has: layers, which lie below `root`.
+    pub unpacked: Option<Arc<oci::Unpacked>>,
 }
 
 /// One thing in a root view. Paths inside the container are absolute.

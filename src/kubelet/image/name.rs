@@ -57,6 +57,11 @@ impl Reference {
         })
     }
 
+    /// Registry and repository, without tag and digest.
+    pub(crate) fn place(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+
     /// The name within Docker's own registry: `busybox` for an official image, `apache/spark` for another one.
     pub(crate) fn short(&self) -> Option<&str> {
         let own = self.registry == DEFAULT_REGISTRY;

@@ -1,6 +1,5 @@
 //! One node's word to the API: its status, and the lease that it renews for as long as it lives.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,8 +12,8 @@ use tinderbox_api::pools::Capacity;
 
 use super::machine::Machine;
 use super::object::{self, Facts};
-use crate::context::KnownImages;
 use crate::events::Events;
+use crate::known::KnownImages;
 
 const LEASE_NAMESPACE: &str = "kube-node-lease";
 const LEASE_SECONDS: i32 = 40;
@@ -61,13 +60,17 @@ impl NodeAgent {
         let machine = Machine::read();
         let since = Timestamp::now();
         let mut told = tokio::time::Instant::now();
+        let mut news = self.images.news();
+        let mut listed = self.images.list();
         loop {
             let outcome = async {
                 self.renew(&uid).await?;
+                let images = self.images.list();
                 // Somebody may have given this node up: it is here all the same.
-                if told.elapsed() >= STATUS_EVERY || !self.is_ready().await? {
+                if told.elapsed() >= STATUS_EVERY || images != listed || !self.is_ready().await? {
                     self.write_status(&object::status(&self.facts(&machine, since, Timestamp::now()))).await?;
                     told = tokio::time::Instant::now();
+                    listed = images;
                 }
                 Ok::<(), kube::Error>(())
             };
@@ -78,13 +81,9 @@ impl NodeAgent {
                     RETRY
                 }
             };
-            tokio::time::sleep(pause).await;
+            // The sender lives as long as this agent has a copy of it.
+            let _ = tokio::time::timeout(pause, news.changed()).await;
         }
-    }
-
-    fn images(&self) -> Vec<Value> {
-        let known = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().map(|(name, id)| json!({"names": [format!("{name}@{id}"), name], "sizeBytes": 0})).collect()
     }
 
     fn facts<'a>(&'a self, machine: &'a Machine, since: Timestamp, now: Timestamp) -> Facts<'a> {
@@ -92,7 +91,7 @@ impl NodeAgent {
             name: &self.name,
             address: self.address.clone(),
             capacity: self.capacity,
-            images: self.images(),
+            images: self.images.list(),
             machine,
             ready_since: since,
             now,

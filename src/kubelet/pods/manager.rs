@@ -125,7 +125,7 @@ pub(crate) async fn remove_leftovers(shared: &Shared) {
     let known: HashSet<String> = pods.items.iter().filter_map(ResourceExt::uid).collect();
     for path in folders {
         let is_known = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| known.contains(name));
-        if !is_known && let Err(error) = std::fs::remove_dir_all(&path) {
+        if !is_known && let Err(error) = crate::image::remove_tree(&path) {
             tracing::warn!(%error, path = %path.display(), "cannot remove a former pod's folder");
         }
     }

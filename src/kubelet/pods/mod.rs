@@ -11,3 +11,5 @@ mod recover;
 pub(crate) mod status;
 mod worker;
 mod writer;
+
+pub(crate) use self::worker::remove_roots;

@@ -116,7 +116,7 @@ fn wait(pid: i32) {
 }
 
 /// A range of ids where this process is root and has that range to give, else the one id that it runs under.
-fn id_map() -> IdMap {
+pub(super) fn id_map() -> IdMap {
     let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let has = |file: &str| std::fs::read_to_string(file).is_ok_and(|map| covers(&map));
     if uid == 0 && has("/proc/self/uid_map") && has("/proc/self/gid_map") {

@@ -26,6 +26,8 @@ use super::{seccomp, system, wire};
 pub(super) enum Report {
     /// The main side of its terminal comes with this.
     Terminal,
+    /// Something could not be given as usual.
+    Warning(String),
     /// It gives up.
     Failed(Failure),
 }
@@ -63,8 +65,12 @@ pub(super) fn container(
         pod.join()?;
         nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).attempt(|| "unshare a cgroup namespace".to_owned())?;
         let sources = Sources::open(binds).attempt(|| "open the place's root".to_owned())?;
-        root::build(spec, &sources, shared, launch.ids)?;
+        let warning = root::build(spec, &sources, shared, launch.ids)?;
         drop(sources);
+        if let Some(warning) = warning {
+            wire::send(launch.channel.as_fd(), &Report::Warning(warning), &[])
+                .attempt(|| "report a warning".to_owned())?;
+        }
         Ok(None)
     })
 }

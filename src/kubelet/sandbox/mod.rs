@@ -20,6 +20,7 @@ mod boot;
 mod error;
 mod identity;
 mod launch;
+mod layers;
 mod link;
 mod mounts;
 mod netlink;
@@ -88,6 +89,19 @@ pub enum MountSource {
     },
 }
 
+/// The layers of an image, and where a container writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Layers {
+    /// The folders of the layers, topmost first.
+    pub lower: Vec<PathBuf>,
+    /// An empty folder for what the container writes. It must not be used by another one.
+    pub upper: PathBuf,
+    /// An empty folder on the same file system, for the kernel.
+    pub work: PathBuf,
+    /// Folders that can be written even where the root cannot.
+    pub volumes: Vec<PathBuf>,
+}
+
 /// A process to start as a container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ContainerSpec {
@@ -95,6 +109,8 @@ pub struct ContainerSpec {
     pub pod: String,
     /// Unique id of this run of the container.
     pub id: String,
+    /// The layers of the image, below all else; without them the root is empty at first.
+    pub layers: Option<Layers>,
     /// The image's root view.
     pub root: Vec<RootEntry>,
     /// Volumes and files on top of it.
@@ -153,7 +169,7 @@ pub struct Started {
     pub stdout: OwnedFd,
     /// Read end of standard error; absent with `tty`.
     pub stderr: Option<OwnedFd>,
-    /// What this machine could not give it (supplementary groups without a range of ids …), for an event.
+    /// What this machine could not give it (supplementary groups without a range of ids, an overlay …), for an event.
     pub warnings: Vec<String>,
 }
 
@@ -198,6 +214,12 @@ pub enum HostIds {
 }
 
 impl HostIds {
+    /// How ids will appear in a place that this process starts.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        birth::id_map().into()
+    }
+
     /// The machine's id of a container's user.
     #[must_use]
     pub fn uid(self, inside: u32) -> u32 {

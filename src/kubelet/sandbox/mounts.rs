@@ -119,15 +119,24 @@ pub(super) fn make_target(target: &Path, directory: bool) -> io::Result<()> {
 }
 
 fn create_target(target: &Path, directory: bool) -> io::Result<()> {
-    if let Ok(found) = fs::metadata(target) {
-        let fits = found.is_dir() == directory;
-        let wrong = if directory { io::ErrorKind::NotADirectory } else { io::ErrorKind::IsADirectory };
-        return if fits { Ok(()) } else { Err(wrong.into()) };
+    match fs::metadata(target) {
+        Ok(found) if found.is_dir() == directory => return Ok(()),
+        Ok(_) if directory => return Err(io::ErrorKind::NotADirectory.into()),
+        Ok(_) => return Err(io::ErrorKind::IsADirectory.into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
+    }
+    let parent = target.parent().unwrap_or(target);
+    if let Ok(to) = fs::read_link(target) {
+        // A link to what is not there yet: that is made, as runtimes do it.
+        let to = parent.join(to);
+        make_directories(to.parent().unwrap_or(&to))?;
+        return create_target(&to, directory);
     }
     if directory {
         return make_directories(target);
     }
-    make_directories(target.parent().unwrap_or(target))?;
+    make_directories(parent)?;
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(target).map(drop)
 }
 

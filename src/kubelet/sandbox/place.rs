@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::error::PlaceError;
 use super::link::Link;
-use super::protocol::{Answer, Call, IdMap, RANGE_START};
+use super::protocol::{Answer, Call, IdMap};
 use super::{ContainerSpec, ExecSpec, Exited, HostIds, MountSource, PodSandbox, Started, Usage, birth};
 use crate::image::RootEntry;
 
@@ -51,10 +51,7 @@ impl Place {
     /// How ids inside containers appear on the machine.
     #[must_use]
     pub fn ids(&self) -> HostIds {
-        match self.ids {
-            IdMap::Range => HostIds::Range { start: RANGE_START },
-            IdMap::Single { uid, gid } => HostIds::Single { uid, gid },
-        }
+        self.ids.into()
     }
 
     /// Listens in the place's network; any service address will do.
@@ -123,6 +120,13 @@ impl Place {
             if let RootEntry::Bind { source, .. } = entry {
                 *source = real(source)?;
             }
+        }
+        for path in spec
+            .layers
+            .iter_mut()
+            .flat_map(|layers| layers.lower.iter_mut().chain([&mut layers.upper, &mut layers.work]))
+        {
+            *path = real(path)?;
         }
         for mount in &mut spec.mounts {
             if let MountSource::Bind(source) = &mut mount.source {

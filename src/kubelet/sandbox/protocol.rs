@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::error::Failure;
-use super::{ContainerSpec, ExecSpec, Exited, PodSandbox, Usage};
+use super::{ContainerSpec, ExecSpec, Exited, HostIds, PodSandbox, Usage};
 
 /// First host id of the 65536 that the place maps where the node process is root.
 pub(super) const RANGE_START: u32 = 0x6FFF_0000;
@@ -19,6 +19,15 @@ pub(super) enum IdMap {
     Range,
     /// Only id 0, to the one who runs the node process.
     Single { uid: u32, gid: u32 },
+}
+
+impl From<IdMap> for HostIds {
+    fn from(ids: IdMap) -> Self {
+        match ids {
+            IdMap::Range => Self::Range { start: RANGE_START },
+            IdMap::Single { uid, gid } => Self::Single { uid, gid },
+        }
+    }
 }
 
 /// First message to the place process; the detached mounts of `binds` come with it where the node process could make them.

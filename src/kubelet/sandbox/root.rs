@@ -1,4 +1,4 @@
-//! The root of a container: a new tmpfs filled from the image's root view, the usual /proc, /dev and /sys, and the pod's volumes.
+//! The root of a container: a new tmpfs or the image's layers, the image's root view on it, the usual /proc, /dev and /sys, and the pod's volumes.
 //! Runs in the container's process before it gives its rights away.
 
 use std::fs;
@@ -11,7 +11,7 @@ use nix::unistd::{Gid, Uid};
 use super::error::{Attempt, Failure};
 use super::mounts::{self, Sources};
 use super::protocol::IdMap;
-use super::{ContainerSpec, Mount, MountSource};
+use super::{ContainerSpec, Layers, Mount, MountSource, layers};
 use crate::image::RootEntry;
 
 /// An empty folder of the place, where roots are mounted while they are built.
@@ -52,9 +52,14 @@ pub(super) struct Shared {
     pub(super) volumes: Vec<(String, String)>,
 }
 
-/// Builds the root and enters it; nothing of the old one is reachable afterwards.
-pub(super) fn build(spec: &ContainerSpec, sources: &Sources<'_>, shared: &Shared, ids: IdMap) -> Result<(), Failure> {
-    enter()?;
+/// Builds the root and enters it; nothing of the old one is reachable afterwards. Returns what could not be given as usual.
+pub(super) fn build(
+    spec: &ContainerSpec,
+    sources: &Sources<'_>,
+    shared: &Shared,
+    ids: IdMap,
+) -> Result<Option<String>, Failure> {
+    let warning = enter(spec.layers.as_ref(), sources)?;
     for entry in &spec.root {
         add_entry(entry, spec, sources, ids)?;
     }
@@ -62,6 +67,9 @@ pub(super) fn build(spec: &ContainerSpec, sources: &Sources<'_>, shared: &Shared
     add_devices(sources, shared, ids)?;
     add_sys()?;
     hide(sources)?;
+    for volume in spec.layers.iter().flat_map(|layers| &layers.volumes) {
+        add_volume(volume)?;
+    }
     for mount in &spec.mounts {
         add_mount(mount, sources, shared)?;
     }
@@ -74,17 +82,32 @@ pub(super) fn build(spec: &ContainerSpec, sources: &Sources<'_>, shared: &Shared
     if spec.read_only_root {
         mounts::make_read_only(Path::new("/")).attempt(|| "make the root read-only".to_owned())?;
     }
-    Ok(())
+    Ok(warning)
 }
 
-fn enter() -> Result<(), Failure> {
+fn enter(layers: Option<&Layers>, sources: &Sources<'_>) -> Result<Option<String>, Failure> {
     let stage = Path::new("/").join(STAGE);
-    mounts::fresh("tmpfs", &stage, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=755")
-        .attempt(|| "mount a root".to_owned())?;
+    let warning = match layers {
+        Some(layers) => layers::mount(layers, sources, &stage)?,
+        None => {
+            mounts::fresh("tmpfs", &stage, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=755")
+                .attempt(|| "mount a root".to_owned())?;
+            None
+        }
+    };
     nix::unistd::chdir(&stage).attempt(|| "enter the new root".to_owned())?;
     // The old root ends up on top of the new one, out of sight of every path, and `sources` still has it.
     nix::unistd::pivot_root(".", ".").attempt(|| "change the root".to_owned())?;
-    Ok(())
+    Ok(warning)
+}
+
+/// A folder that stays writable when the root does not.
+fn add_volume(volume: &Path) -> Result<(), Failure> {
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    mounts::make_target(volume, true)
+        .and_then(|()| Ok(rustix::fs::open(volume, flags, rustix::fs::Mode::empty())?))
+        .and_then(|folder| mounts::bind(folder, volume, false))
+        .attempt(|| format!("make the volume {}", volume.display()))
 }
 
 fn forget(sources: &Sources<'_>) -> Result<(), Failure> {

@@ -291,6 +291,10 @@ impl Server {
                 process.terminal = descriptors.pop();
                 return Ok(());
             }
+            Ok(Some((Report::Warning(text), _))) => {
+                starting.warnings.push(text);
+                return Ok(());
+            }
             Ok(Some((Report::Failed(failure), _))) => Some(failure),
             // Also a half report of a child that was killed.
             Ok(None) | Err(_) => None,

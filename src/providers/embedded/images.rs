@@ -1,12 +1,15 @@
-//! Native images from outside the node: fetching what they need before a job asks for it, and where Spark itself lies. Downloads
-//! are shared with the node through the cache, which is locked between processes.
+//! Images from outside the node: fetching what native ones need before a job asks for it, where Spark itself lies, and the store of
+//! those from archives and registries. All is shared with the node through the cache, which is locked between processes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tinderbox_kubelet::image::{Image, Images, NativeImage, Progress, Quiet, RootEntry, cache_dir};
 
 use crate::{Class, Error};
+pub use tinderbox_kubelet::image::oci::{Digest, Origin, Pruned, Record, Stored};
+use tinderbox_kubelet::image::oci::{OciError, Store};
+use tinderbox_kubelet::sandbox::HostIds;
 
 /// Is told how far a download has come: what, bytes done, bytes in all where that is known; `None` when it is over.
 pub type Advance = Arc<dyn Fn(&str, Option<(u64, Option<u64>)>) + Send + Sync>;
@@ -30,6 +33,60 @@ impl Progress for Told {
 pub async fn fetch(name: &str, described: Vec<NativeImage>, advance: Advance) -> Result<(), Error> {
     let images = Images::new(cache_dir(), described, Arc::new(Told(advance)));
     images.resolve(name).await.map(drop).map_err(|source| failed(name, source))
+}
+
+fn store() -> Store {
+    Store::new(&cache_dir(), HostIds::of_this_process())
+}
+
+/// Brings the images of an archive (`None`: of standard input) into this user's store; `name` is for an image that has none.
+///
+/// # Errors
+/// When it is no archive of images for this machine, or the store cannot be written.
+pub async fn load(file: Option<&Path>, name: Option<&str>) -> Result<Vec<Record>, Error> {
+    let what = file.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
+    store().load(file, name).await.map_err(refused(format!("load the images of {what}")))
+}
+
+/// All images of this user's store.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn list() -> Result<Vec<Stored>, Error> {
+    blocking(|| store().stored()).await.map_err(refused("list the images".to_owned()))
+}
+
+/// Takes a name away from its image, and the image too when it was its last name.
+///
+/// # Errors
+/// When there is no such image, or a pod uses it.
+pub async fn remove(name: &str) -> Result<Pruned, Error> {
+    let wanted = name.to_owned();
+    blocking(move || store().remove(&wanted)).await.map_err(refused(format!("remove the image {name}")))
+}
+
+/// Removes the images that no pod of a running cluster uses.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn prune() -> Result<Pruned, Error> {
+    blocking(|| store().prune()).await.map_err(refused("remove unused images".to_owned()))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let task = tokio::task::spawn_blocking(work).await;
+    task.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+fn refused(act: String) -> impl FnOnce(OciError) -> Error {
+    move |source| {
+        let class = match &source {
+            OciError::Io { .. } | OciError::Full { .. } => Class::Environment,
+            OciError::Name { .. } | OciError::Nameless { .. } | OciError::Unknown { .. } => Class::Usage,
+            _ => Class::Failed,
+        };
+        Error::Compose { act, hint: Some(source.hint().to_owned()), source: Box::new(source), class }
+    }
 }
 
 /// Spark as it lies on this machine, for running it without a cluster.

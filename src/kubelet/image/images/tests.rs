@@ -51,8 +51,7 @@ async fn what_is_not_there_says_how_to_get_it() {
         assert!(matches!(error, ImageError::NotFound { .. }), "{error}");
         assert_eq!(error.reason(), "ErrImagePull");
         let message = error.message();
-        let end = " not found: neither tinderbox.yaml nor this program describes it, and registries are not read yet (describe it \
-                   under images: in tinderbox.yaml)";
+        let end = " not found: neither tinderbox.yaml nor this program describes it (describe it under images: in tinderbox.yaml)";
         assert!(message.starts_with("image ") && message.ends_with(end), "{message}");
     }
     let wrong = images.resolve("Not A Name").await.expect_err("no name");

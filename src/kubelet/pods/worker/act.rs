@@ -11,13 +11,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Input, Worker};
 use crate::events::Level;
+use crate::image::{Arrival, Brought, ImageError, Policy};
 use crate::pods::model::{Run, Sandbox, Stage, Stopping};
 use crate::pods::plan::Action;
 use crate::pods::status::pod_id;
 use crate::probes::check::Check;
 
-/// A pull that takes longer than this is announced.
-const PULL_ANNOUNCED: Duration = Duration::from_millis(100);
 const DELETE_PAUSE: Duration = Duration::from_millis(500);
 
 impl Worker {
@@ -46,8 +45,12 @@ impl Worker {
         container.begin(now);
         container.run = Run::Starting;
         let name = container.name.clone();
-        let image = self.spec_of(&name).and_then(|c| c.image.clone()).unwrap_or_default();
-        if let Some(known) = self.images.get(&image).cloned() {
+        let spec = self.spec_of(&name);
+        let image = spec.and_then(|c| c.image.clone()).unwrap_or_default();
+        let policy = Policy::of(spec.and_then(|c| c.image_pull_policy.as_deref()), &image);
+        if let Some(known) = self.images.get(&image).cloned()
+            && (policy != Policy::Always || known.unpacked.is_none())
+        {
             self.say_of(&name, Level::Normal, "Pulled", present(&image));
             self.launch(&name, &known).await;
             return;
@@ -55,31 +58,21 @@ impl Worker {
         let context = self.context.clone();
         let (pod, sender) = (self.pod.clone(), self.sender.clone());
         let container = name.clone();
+        let secrets = self.pull_secrets();
         let resolving = tokio::spawn(async move {
-            let asked = image.clone();
-            let resolve = context.images.resolve(&asked);
-            tokio::pin!(resolve);
-            let say = |reason, text| {
-                context.events.container(&pod, &container, Level::Normal, reason, text);
+            let say = |level, reason, text| {
+                context.events.container(&pod, &container, level, reason, text);
             };
-            let begun = std::time::Instant::now();
-            let outcome = match tokio::time::timeout(PULL_ANNOUNCED, &mut resolve).await {
-                Ok(outcome) => {
-                    if outcome.is_ok() {
-                        say("Pulled", present(&image));
-                    }
-                    outcome
-                }
-                Err(_) => {
-                    say("Pulling", format!("Pulling image \"{image}\""));
-                    let outcome = resolve.await;
-                    if outcome.is_ok() {
-                        say("Pulled", pulled(&image, begun.elapsed()));
-                    }
-                    outcome
-                }
-            };
-            let input = Input::Image { container, name: image, outcome };
+            let begins = || say(Level::Normal, "Pulling", format!("Pulling image \"{image}\""));
+            let keyring = super::secrets::keyring(&context, &pod, &secrets).await;
+            let outcome = context.images.ensure(&image, policy, &keyring, &begins).await;
+            match &outcome {
+                Ok((_, Arrival::Present)) => say(Level::Normal, "Pulled", present(&image)),
+                Ok((_, Arrival::Brought(bringing))) => say(Level::Normal, "Pulled", pulled(&image, bringing)),
+                Err(error @ ImageError::Never { .. }) => say(Level::Warning, "ErrImageNeverPull", error.to_string()),
+                Err(_) => {}
+            }
+            let input = Input::Image { container, name: image, outcome: outcome.map(|(image, _)| image) };
             // The worker may be gone meanwhile.
             let _ = sender.send(input);
         });
@@ -179,8 +172,9 @@ impl Worker {
     fn stop_signal(&self, name: &str) -> i32 {
         let lifecycle = self.spec_of(name).and_then(|c| c.lifecycle.as_ref());
         let wanted = lifecycle.and_then(|l| l.stop_signal.as_deref());
-        let signal: Option<nix::sys::signal::Signal> = wanted.and_then(|name| name.parse().ok());
-        signal.map_or(libc::SIGTERM, |signal| signal as i32)
+        let image = self.spec_of(name).and_then(|c| self.images.get(c.image.as_deref()?));
+        let of_image = image.and_then(|image| image.unpacked.as_ref()?.stop_signal.as_deref());
+        wanted.or(of_image).and_then(signal_number).unwrap_or(libc::SIGTERM)
     }
 
     /// Removes sandbox and volumes for good.
@@ -248,16 +242,47 @@ impl Worker {
     }
 }
 
+/// The number of a signal by its name, with `SIG` or without, or by its number, as images write it.
+fn signal_number(text: &str) -> Option<i32> {
+    use nix::sys::signal::Signal;
+    let by_number = text.parse().ok().and_then(|number: i32| Signal::try_from(number).ok());
+    let by_name = || format!("SIG{}", text.to_uppercase().trim_start_matches("SIG")).parse().ok();
+    by_number.or_else(by_name).map(|signal: Signal| signal as i32)
+}
+
 /// What upstream says of an image that need not be fetched.
 fn present(image: &str) -> String {
     format!("Container image \"{image}\" already present on machine")
 }
 
-/// What upstream says of an image that was fetched, with Go's word for the time.
-fn pulled(image: &str, took: Duration) -> String {
-    let took = match took.as_millis() {
+/// What upstream says of an image that was fetched, with Go's words for times. The size of a native image is nobody's business.
+fn pulled(image: &str, brought: &Brought) -> String {
+    let words = |took: Duration| match took.as_millis() {
         short @ 0..1000 => format!("{short}ms"),
         _ => format!("{:.3}s", took.as_secs_f64()),
     };
-    format!("Successfully pulled image \"{image}\" in {took} ({took} including waiting)")
+    let (took, waited) = (words(brought.took), words(brought.waited));
+    let size = brought.size.map(|size| format!(". Image size: {size} bytes.")).unwrap_or_default();
+    format!("Successfully pulled image \"{image}\" in {took} ({waited} including waiting){size}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_by_name_and_number() {
+        for (text, number) in
+            [("SIGQUIT", Some(3)), ("quit", Some(3)), ("9", Some(9)), ("SIGRTMIN+3", None), ("999", None), ("", None)]
+        {
+            assert_eq!(signal_number(text), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_go_does() {
+        let brought = Brought { took: Duration::from_millis(1500), waited: Duration::from_millis(40), size: Some(7) };
+        let text = "Successfully pulled image \"x\" in 1.500s (40ms including waiting). Image size: 7 bytes.";
+        assert_eq!(pulled("x", &brought), text);
+    }
 }

@@ -24,6 +24,7 @@ impl Worker {
             return;
         };
         self.tasks.remove(name);
+        self.remove_root(run);
         let process = self.runs.remove(name);
         let killed_by_us = running.stopping.as_ref().is_some_and(|s| s.stage == Stage::Forced);
         let out_of_memory = signal == Some(libc::SIGKILL)

@@ -117,7 +117,7 @@ impl Worker {
         }
         match outcome {
             Ok(image) => {
-                self.context.note_image(&image);
+                self.context.known_images.note(&image);
                 let image = Arc::new(image);
                 self.images.insert(name, image.clone());
                 self.launch(container, &image).await;
@@ -127,8 +127,10 @@ impl Worker {
                 let retry_at = state.pull_backoff.wait(now).map(|(_, at)| at);
                 let (reason, message) = (error.reason(), error.message());
                 state.run = Run::Waiting(Waiting { reason, message: message.clone(), since: Some(now), retry_at });
-                let failed = format!("Failed to pull image \"{name}\": {message}");
-                self.say_of(container, Level::Warning, "Failed", failed);
+                if reason == "ErrImagePull" {
+                    let failed = format!("Failed to pull image \"{name}\": {message}");
+                    self.say_of(container, Level::Warning, "Failed", failed);
+                }
                 self.say_of(container, Level::Warning, "Failed", format!("Error: {reason}"));
             }
         }

@@ -89,6 +89,7 @@ impl Worker {
             }
             Err(error) => {
                 self.context.exits.forget(&id);
+                self.remove_root(&id);
                 log.finish();
                 self.handle.update(name, |view| view.newest = Some(restarts));
                 self.failed_to_start(name, id, &error);
@@ -159,7 +160,11 @@ impl Worker {
             image: &image.env,
             services: &services,
             hostname: &hostname,
-            uid: identity.uid,
+            home: match &image.unpacked {
+                Some(unpacked) => unpacked.accounts.home(identity.uid),
+                None if identity.uid == 0 => "/root",
+                None => "/",
+            },
             objects: &look_up,
         };
         let env = env::environment(spec, &sources)?;
@@ -179,9 +184,15 @@ impl Worker {
         own.push(OwnFile { source: message, target: target.unwrap_or_else(|| DEFAULT_MESSAGE_PATH.to_owned()).into() });
         let mounts = mounts::mounts(&self.volumes, spec, &env, own)?;
         let processes_of = self.target_of(name)?;
+        let id = crate::ids::run(&self.uid, name, restarts, now);
+        let layers = self.layers(&id, image).map_err(|error| Refusal {
+            reason: "CreateContainerError",
+            message: format!("cannot make the folder of the container's files: {error}"),
+        })?;
         Ok(ContainerSpec {
             pod: self.uid.clone(),
-            id: crate::ids::run(&self.uid, name, restarts, now),
+            id,
+            layers,
             root: image.root.clone(),
             mounts,
             argv,

@@ -5,7 +5,9 @@ mod act;
 mod exits;
 mod inputs;
 mod launch;
+mod roots;
 mod sandbox;
+mod secrets;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -34,6 +36,7 @@ use crate::objects::{Key, Watched};
 use crate::volumes::{self, Setting, Volumes};
 
 pub(crate) use self::inputs::Input;
+pub(crate) use self::roots::remove_roots;
 
 /// Failed refreshes of tokens are tried again after this time.
 const REFRESH_PAUSE: SignedDuration = SignedDuration::from_secs(30);
@@ -132,9 +135,7 @@ impl Worker {
                 () = tokio::time::sleep(sleep) => {}
             }
         }
-        if let Err(error) = std::fs::remove_dir_all(&self.folder)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
+        if let Err(error) = crate::image::remove_tree(&self.folder) {
             tracing::warn!(%error, pod = pod_id(&self.pod), "cannot remove a pod's folder");
         }
     }
@@ -198,6 +199,7 @@ impl Worker {
         let pod = self.pod.clone();
         let containers = pod.spec.iter().flat_map(|s| s.init_containers.iter().flatten().chain(&s.containers));
         let mut keys = volumes::references(&pod);
+        keys.extend(secrets::references(&pod));
         keys.extend(containers.chain(&self.ephemeral).flat_map(|c| env::references(&pod, c)));
         for key in keys {
             if self.watched.contains_key(&key) {

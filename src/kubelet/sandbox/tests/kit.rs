@@ -83,6 +83,7 @@ pub(super) fn shell(pod: &str, id: &str, script: &str) -> ContainerSpec {
     ContainerSpec {
         pod: pod.to_owned(),
         id: id.to_owned(),
+        layers: None,
         root: userland(),
         mounts: Vec::new(),
         argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
