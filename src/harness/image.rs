@@ -1,6 +1,6 @@
 //! `image`: the store of images that all clusters of this user share. It needs no running cluster.
 
-use std::io;
+use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
@@ -25,8 +25,8 @@ pub struct LoadReport {
 /// When it is no archive of images for this machine, or the store cannot be written.
 pub async fn load(file: &Path, name: Option<&str>, talk: &Talk) -> Result<LoadReport, Error> {
     let path = (file != Path::new("-")).then_some(file);
-    if let Some(path) = path.filter(|path| !path.exists()) {
-        return Err(Error::file("open", path)(io::ErrorKind::NotFound.into()));
+    if let Some(path) = path {
+        fs::metadata(path).map_err(Error::file("open", path))?;
     }
     talk.tell(Event::Step(format!("loading {}", file.display())));
     Ok(LoadReport { loaded: images::load(path, name).await? })

@@ -28,7 +28,7 @@ pub(crate) async fn fetch(project: &Project, objects: &[Object], talk: &Talk) {
             listener.tell(Event::Download { what: what.to_owned(), done });
         });
         if let Err(error) = images::fetch(&name, project.images(), advance).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, name, "not a native image, or it cannot be had");
+            tracing::debug!(error = &error as &dyn std::error::Error, name, "an image cannot be had yet");
         }
     }
 }
@@ -40,8 +40,9 @@ fn collect(value: &Value, names: &mut BTreeSet<String>) {
         Value::Object(fields) => {
             for (field, inner) in fields {
                 if matches!(field.as_str(), "containers" | "initContainers") {
-                    let images = inner.as_array().into_iter().flatten().filter_map(|one| one["image"].as_str());
-                    names.extend(images.map(str::to_owned));
+                    let may_fetch = |one: &&Value| one["imagePullPolicy"] != "Never";
+                    let containers = inner.as_array().into_iter().flatten().filter(may_fetch);
+                    names.extend(containers.filter_map(|one| one["image"].as_str()).map(str::to_owned));
                 } else {
                     collect(inner, names);
                 }

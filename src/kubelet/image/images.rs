@@ -93,6 +93,14 @@ impl Images {
         Ok((image, Arrival::Brought(Brought { took, waited: took, size: None })))
     }
 
+    /// Fetches what an image needs before a pod asks for it, with this user's own credentials.
+    ///
+    /// # Errors
+    /// When it is nowhere, or a part of it cannot be had.
+    pub async fn fetch(&self, name: &str) -> Result<(), ImageError> {
+        self.ensure(name, Policy::IfNotPresent, &Keyring::default(), &|| {}).await.map(drop)
+    }
+
     /// The image of the store that a name means.
     async fn stored(&self, reference: &Reference) -> Result<Option<Image>, ImageError> {
         let (store, wanted) = (self.store.clone(), reference.clone());

@@ -26,13 +26,13 @@ impl Progress for Told {
     }
 }
 
-/// Fetches what an image needs, where it is a native one and not there yet.
+/// Fetches what an image needs that is not there yet: the packages of a native one, the layers of another.
 ///
 /// # Errors
 /// When it cannot be had.
 pub async fn fetch(name: &str, described: Vec<NativeImage>, advance: Advance) -> Result<(), Error> {
     let images = Images::new(cache_dir(), described, Arc::new(Told(advance)));
-    images.resolve(name).await.map(drop).map_err(|source| failed(name, source))
+    images.fetch(name).await.map_err(|source| failed(name, source))
 }
 
 fn store() -> Store {

@@ -136,6 +136,9 @@ impl Members {
                 }
                 let file = members.folder.path().join(members.files.len().to_string());
                 let (digest, size) = spool(&mut entry, &file, broken)?;
+                if size != entry.size() {
+                    return Err(broken(io::ErrorKind::UnexpectedEof.into()));
+                }
                 if let Some(expected) = named_digest(&path)
                     && expected != digest
                 {

@@ -51,7 +51,7 @@ impl Store {
         if only_missing && self.find(reference)?.is_some() {
             return Ok(since.elapsed());
         }
-        let http = client()?;
+        let http = client(reference)?;
         let mut candidates: Vec<_> = credentials(keyring, reference).await.into_iter().map(Some).collect();
         if candidates.is_empty() {
             candidates.push(None);

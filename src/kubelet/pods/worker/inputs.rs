@@ -127,9 +127,17 @@ impl Worker {
                 let retry_at = state.pull_backoff.wait(now).map(|(_, at)| at);
                 let (reason, message) = (error.reason(), error.message());
                 state.run = Run::Waiting(Waiting { reason, message: message.clone(), since: Some(now), retry_at });
-                if reason == "ErrImagePull" {
-                    let failed = format!("Failed to pull image \"{name}\": {message}");
-                    self.say_of(container, Level::Warning, "Failed", failed);
+                match reason {
+                    "ErrImagePull" => {
+                        let failed = format!("Failed to pull image \"{name}\": {message}");
+                        self.say_of(container, Level::Warning, "Failed", failed);
+                    }
+                    "InvalidImageName" => {
+                        let failed = format!("Failed to apply default image tag \"{name}\": {message}");
+                        self.say_of(container, Level::Warning, "InspectFailed", failed);
+                    }
+                    // Told where it was found out.
+                    _ => {}
                 }
                 self.say_of(container, Level::Warning, "Failed", format!("Error: {reason}"));
             }

@@ -3,6 +3,7 @@
 mod containers;
 mod exec;
 mod kit;
+mod layers;
 mod life;
 mod networks;
 mod refusals;

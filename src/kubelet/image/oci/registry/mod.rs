@@ -57,13 +57,17 @@ pub(super) async fn credentials(keyring: &Keyring, reference: &Reference) -> Vec
     credentials::for_image(keyring, reference).await
 }
 
-/// A client for registries.
-pub(super) fn client() -> Result<Client, OciError> {
+/// A client for the registry of an image.
+pub(super) fn client(reference: &Reference) -> Result<Client, OciError> {
     // It fails when one is installed, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder().user_agent(concat!("tinderbox/", env!("CARGO_PKG_VERSION")));
+    let mut builder = Client::builder().user_agent(concat!("tinderbox/", env!("CARGO_PKG_VERSION")));
+    if is_local(&reference.registry) {
+        // No proxy reaches this machine's own.
+        builder = builder.no_proxy();
+    }
     let client = builder.connect_timeout(CONNECT).read_timeout(SILENCE).build();
-    client.map_err(|error| OciError::Silent { registry: "any registry".to_owned(), cause: root_cause(&error) })
+    client.map_err(|error| OciError::Silent { registry: reference.registry.clone(), cause: root_cause(&error) })
 }
 
 /// Where a registry of this name listens.
