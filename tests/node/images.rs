@@ -122,7 +122,7 @@ async fn a_container_has_all_that_others_have() {
     let made = cluster.pod("all", spec).await;
     let is_ready = |pod: &Pod| container(pod, "main")["ready"] == true;
     cluster.until(&made, "ready", is_ready).await;
-    let script = "cat /etc/hostname; grep -c all /etc/hosts; grep nameserver /etc/resolv.conf; id -u; hostname; \
+    let script = "cat /etc/hostname; grep -c all$ /etc/hosts; grep nameserver /etc/resolv.conf; id -u; hostname; \
                   echo x > /home/app/volume/x && echo volume; touch /x 2>/dev/null || echo closed; ls /dev/null /proc/self/status";
     let options = ExecOptions {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),

@@ -2,15 +2,15 @@
 //! descriptors, so that no path of the machine is ever visible in a container that is being built.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
 use super::system::{MountChange, set_mount};
@@ -19,6 +19,9 @@ use super::system::{MountChange, set_mount};
 pub(super) const HOST: &str = "host";
 /// Where the folders are that the node process made reachable.
 pub(super) const BINDS: &str = "binds";
+
+/// Links that lead to what is not there are followed this often.
+const MOST_LINKS: u32 = 10;
 
 /// The place's root as a source of mounts.
 #[derive(Debug)]
@@ -32,10 +35,6 @@ impl<'a> Sources<'a> {
     pub(super) fn open(binds: &'a [PathBuf]) -> io::Result<Self> {
         let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self { root, binds })
-    }
-
-    pub(super) fn root(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
     }
 
     /// A file or folder of the machine, by its real path: a symbolic link on the way means that somebody is playing tricks.
@@ -90,8 +89,17 @@ fn bind_at(folder: impl AsFd, name: &Path, target: &Path, read_only: bool) -> io
 
 /// Puts a detached tree on `target`, which must exist.
 pub(super) fn attach(tree: impl AsFd, target: &Path) -> io::Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
-    Ok(rustix::mount::move_mount(tree, "", CWD, target, flags)?)
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(rustix::mount::move_mount(tree, "", at(target)?, "", flags)?)
+}
+
+/// What is at a path of the root that is being built. Its links come from an image or from other containers: they are followed
+/// within that root, and never through /proc into what this process has open.
+pub(super) fn at(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let root = rustix::fs::open("/", flags, Mode::empty())?;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    Ok(rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)?)
 }
 
 /// Mounts a new file system of a kind that needs no device.
@@ -119,38 +127,44 @@ pub(super) fn make_target(target: &Path, directory: bool) -> io::Result<()> {
 }
 
 fn create_target(target: &Path, directory: bool) -> io::Result<()> {
-    match fs::metadata(target) {
-        Ok(found) if found.is_dir() == directory => return Ok(()),
+    create(target, directory, MOST_LINKS)
+}
+
+fn create(target: &Path, directory: bool, links: u32) -> io::Result<()> {
+    match at(target) {
+        Ok(found) if is_directory(&found)? == directory => return Ok(()),
         Ok(_) if directory => return Err(io::ErrorKind::NotADirectory.into()),
         Ok(_) => return Err(io::ErrorKind::IsADirectory.into()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Err(_) => {}
     }
-    let parent = target.parent().unwrap_or(target);
-    if let Ok(to) = fs::read_link(target) {
+    let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
+        return Err(Errno::INVAL.into());
+    };
+    create(parent, true, links)?;
+    let folder = at(parent)?;
+    if let Ok(to) = rustix::fs::readlinkat(&folder, name, Vec::new()) {
         // A link to what is not there yet: that is made, as runtimes do it.
-        let to = parent.join(to);
-        make_directories(to.parent().unwrap_or(&to))?;
-        return create_target(&to, directory);
+        let left = links.checked_sub(1).ok_or(Errno::LOOP)?;
+        return create(&parent.join(OsStr::from_bytes(to.to_bytes())), directory, left);
     }
     if directory {
-        return make_directories(target);
+        return Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o755))?);
     }
-    make_directories(parent)?;
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(target).map(drop)
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644)).map(drop)?)
 }
 
 /// Makes a folder and those above it.
 pub(super) fn make_directories(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path)
+    create(path, true, MOST_LINKS)
 }
 
 /// Makes sure that something can be created at `target`.
 pub(super) fn make_room(target: &Path) -> io::Result<()> {
     let parent = target.parent().unwrap_or(target);
     make_target(parent, true)?;
-    if rustix::fs::accessat(CWD, parent, rustix::fs::Access::WRITE_OK, AtFlags::EACCESS) == Err(rustix::io::Errno::ROFS)
-    {
+    if rustix::fs::accessat(CWD, parent, rustix::fs::Access::WRITE_OK, AtFlags::EACCESS) == Err(Errno::ROFS) {
         open_up(target)?;
     }
     Ok(())

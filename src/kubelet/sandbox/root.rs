@@ -2,6 +2,7 @@
 //! Runs in the container's process before it gives its rights away.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -59,7 +60,7 @@ pub(super) fn build(
     shared: &Shared,
     ids: IdMap,
 ) -> Result<Option<String>, Failure> {
-    let warning = enter(spec.layers.as_ref(), sources)?;
+    let (outer, warning) = enter(spec.layers.as_ref(), sources)?;
     for entry in &spec.root {
         add_entry(entry, spec, sources, ids)?;
     }
@@ -78,42 +79,64 @@ pub(super) fn build(
             .and_then(|()| give(&spec.cwd, spec, ids))
             .attempt(|| format!("mkdir {}", spec.cwd.display()))?;
     }
-    forget(sources)?;
+    forget(&outer)?;
     if spec.read_only_root {
         mounts::make_read_only(Path::new("/")).attempt(|| "make the root read-only".to_owned())?;
     }
     Ok(warning)
 }
 
-fn enter(layers: Option<&Layers>, sources: &Sources<'_>) -> Result<Option<String>, Failure> {
+/// Where the root lies until it is whole: below a memory of its own, beside the place's root. A path of the container that goes up as
+/// far as it can ends in the new root, and nowhere else.
+struct Outer(OwnedFd);
+
+/// Names in it.
+const ROOT: &str = "root";
+const OLD: &str = "old";
+
+fn enter(layers: Option<&Layers>, sources: &Sources<'_>) -> Result<(Outer, Option<String>), Failure> {
     let stage = Path::new("/").join(STAGE);
+    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mounts::fresh("tmpfs", &stage, quiet, "mode=755").attempt(|| "mount a place for a root".to_owned())?;
+    for name in [ROOT, OLD] {
+        fs::create_dir(stage.join(name)).attempt(|| "make a place for a root".to_owned())?;
+    }
+    let root = stage.join(ROOT);
     let warning = match layers {
-        Some(layers) => layers::mount(layers, sources, &stage)?,
+        Some(layers) => layers::mount(layers, sources, &root)?,
         None => {
-            mounts::fresh("tmpfs", &stage, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=755")
-                .attempt(|| "mount a root".to_owned())?;
+            mounts::fresh("tmpfs", &root, quiet, "mode=755").attempt(|| "mount a root".to_owned())?;
             None
         }
     };
-    nix::unistd::chdir(&stage).attempt(|| "enter the new root".to_owned())?;
-    // The old root ends up on top of the new one, out of sight of every path, and `sources` still has it.
-    nix::unistd::pivot_root(".", ".").attempt(|| "change the root".to_owned())?;
-    Ok(warning)
+    nix::unistd::chdir(&stage)
+        .and_then(|()| nix::unistd::pivot_root(".", OLD))
+        .attempt(|| "change the root".to_owned())?;
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    let outer = rustix::fs::open("/", flags, rustix::fs::Mode::empty()).attempt(|| "keep the way out".to_owned())?;
+    nix::unistd::chdir(&Path::new("/").join(ROOT))
+        .and_then(|()| nix::unistd::chroot("."))
+        .attempt(|| "enter the new root".to_owned())?;
+    Ok((Outer(outer), warning))
+}
+
+/// Makes the new root the only one.
+fn forget(outer: &Outer) -> Result<(), Failure> {
+    nix::unistd::fchdir(&outer.0)
+        .and_then(|()| nix::unistd::chroot("."))
+        .and_then(|()| nix::unistd::chdir(ROOT))
+        .and_then(|()| nix::unistd::pivot_root(".", "."))
+        .attempt(|| "change the root for good".to_owned())?;
+    nix::mount::umount2(".", MntFlags::MNT_DETACH).attempt(|| "leave the old root".to_owned())?;
+    nix::unistd::chdir("/").attempt(|| "enter the new root".to_owned())
 }
 
 /// A folder that stays writable when the root does not.
 fn add_volume(volume: &Path) -> Result<(), Failure> {
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
     mounts::make_target(volume, true)
-        .and_then(|()| Ok(rustix::fs::open(volume, flags, rustix::fs::Mode::empty())?))
+        .and_then(|()| mounts::at(volume))
         .and_then(|folder| mounts::bind(folder, volume, false))
         .attempt(|| format!("make the volume {}", volume.display()))
-}
-
-fn forget(sources: &Sources<'_>) -> Result<(), Failure> {
-    nix::unistd::fchdir(sources.root()).attempt(|| "go back to the old root".to_owned())?;
-    nix::mount::umount2(".", MntFlags::MNT_DETACH).attempt(|| "leave the old root".to_owned())?;
-    nix::unistd::chdir("/").attempt(|| "enter the new root".to_owned())
 }
 
 /// Gives a path to the container's user, where ids are more than one.

@@ -86,3 +86,37 @@ async fn without_an_overlay_the_image_is_copied_and_that_is_said() -> Outcome {
     assert!(dir.path().join("upper/low-file").exists() && !dir.path().join("low/written").exists());
     Ok(())
 }
+
+#[tokio::test]
+async fn links_of_an_image_lead_nowhere_else() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let (outside, inside) = (dir.path().join("outside"), dir.path().join("inside"));
+    let kit = Kit::with(vec![dir.path().to_owned()])?;
+    kit.pod(1).await?;
+    for path in [dir.path(), &outside] {
+        fs::create_dir_all(path)?;
+        // Whoever gets here could write.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777))?;
+    }
+    let mut outcomes = Vec::new();
+    // Up and out to the machine's tree in the place, or through what the process has open while it builds the root.
+    let mut links: Vec<String> = vec![format!("../../../host{}/made", outside.display())];
+    links.extend((3..16).map(|number| format!("/proc/self/fd/{number}/host{}/made", outside.display())));
+    for (number, link) in links.iter().enumerate() {
+        let top = inside.join(number.to_string());
+        let mut spec = spec(&kit, &top, &top.join("work"), "true")?;
+        spec.id = number.to_string();
+        std::os::unix::fs::symlink(link, top.join("high/link"))?;
+        spec.cwd = "/link/folder".into();
+        spec.layers = spec.layers.map(|layers| Layers { volumes: vec!["/link/volume".into()], ..layers });
+        outcomes.push(kit.place.start_container(spec).await.is_ok());
+    }
+    assert_eq!(fs::read_dir(&outside)?.count(), 0);
+    assert_eq!(
+        outcomes.iter().filter(|started| **started).count(),
+        1,
+        "the first stays within, the others are refused"
+    );
+    assert!(outcomes[0]);
+    Ok(())
+}
