@@ -86,7 +86,7 @@ async fn an_oci_archive_with_an_index_becomes_this_machines_image() {
     let layer = tar(&[("etc/passwd", b"root:x:0:0::/root:/bin/sh\napp:x:7:8::/home/app:/bin/sh\n")]);
     let run = json!({"User": "app", "Env": ["A=b=c", "PATH=/bin"], "Entrypoint": ["/e"], "Cmd": ["c"], "WorkingDir": "/w",
         "Volumes": {"/data": {}}, "StopSignal": "SIGQUIT"});
-    let mut own = blobs.image(&[layer.clone()], architecture(), run);
+    let mut own = blobs.image(std::slice::from_ref(&layer), architecture(), run);
     own["platform"] = json!({"os": "linux", "architecture": architecture()});
     let mut other = blobs.image(&[layer], "s390x", json!({}));
     other["platform"] = json!({"os": "linux", "architecture": "s390x"});

@@ -49,7 +49,7 @@ impl Writer {
         let mut writer =
             Self { tree: Tree::new(all), below: Tree::new(lower), top, ids, finish: BTreeMap::new(), last: None };
         let (mode, owner) = writer.usual(Path::new(""))?;
-        writer.dress(&writer.top.clone(), owner)?;
+        writer.dress(&writer.top, owner)?;
         writer.finish.insert(PathBuf::new(), Finish { mode, modified: None });
         Ok(writer)
     }
