@@ -66,7 +66,8 @@ fn spec(spec: &SparkApplicationSpec) -> Result<(), String> {
     if (driver.template.is_some() || executor.template.is_some()) && major.is_none_or(|major| major < TEMPLATES_SINCE) {
         return Err("pod template feature requires Spark version 3.0.0 or higher".to_owned());
     }
-    if !spec.node_selector.is_empty() && !(driver.node_selector.is_empty() && executor.node_selector.is_empty()) {
+    let in_parts = !(driver.node_selector.is_empty() && executor.node_selector.is_empty());
+    if in_parts && !spec.node_selector.is_empty() {
         return Err("node selector cannot be defined at both SparkApplication and Driver/Executor".to_owned());
     }
     ingresses(&spec.driver_ingress_options)
