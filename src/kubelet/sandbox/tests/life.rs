@@ -82,8 +82,9 @@ async fn a_killed_node_takes_its_pods_along() -> Outcome {
         .spawn()?;
     let lines = BufReader::new(node.stdout.take().ok_or("no output")?).lines();
     let place = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("place ")?.parse::<i32>().ok());
-    let all = family(place.ok_or("the node said nothing")?);
-    assert!(all.len() >= 6, "{all:?}");
+    let place = place.ok_or("the node said nothing")?;
+    until("the shells have started what they start", || family(place).len() >= 6).await?;
+    let all = family(place);
     let start = Instant::now();
     node.kill()?;
     node.wait()?;
