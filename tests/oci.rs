@@ -16,7 +16,7 @@ const APPLETS: [&str; 18] = [
 pub struct Image {
     /// Blobs by digest: config, layers and manifest.
     pub blobs: BTreeMap<String, Vec<u8>>,
-    /// The digest of its manifest.
+    /// The digest of its manifest, or of the index that it is in.
     pub manifest: String,
     /// The digests of its layers, lowest first.
     pub layers: Vec<String>,
@@ -150,6 +150,21 @@ impl Image {
             archive.file(&format!("blobs/{}", digest.replace(':', "/")), 0o644, 0, content);
         }
         archive.end()
+    }
+
+    /// The same image in an index, beside one for another machine that is nowhere.
+    #[must_use]
+    pub fn in_index(mut self) -> Self {
+        let one = |digest: &str, architecture: &str| {
+            json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest,
+                "platform": {"os": "linux", "architecture": architecture}})
+        };
+        let list = [one(&digest(b"elsewhere"), "s390x"), one(&self.manifest, architecture())];
+        let kind = "application/vnd.oci.image.index.v1+json";
+        let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": list}).to_string().into_bytes();
+        self.manifest = digest(&index);
+        self.blobs.insert(self.manifest.clone(), index);
+        self
     }
 
     /// Bytes of config and layers.

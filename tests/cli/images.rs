@@ -208,6 +208,41 @@ fn an_ordinary_user_runs_images_too() {
     assert!(said.last().is_some_and(|line| line.ends_with(" are free again")), "{said:#?}");
 }
 
+/// A credential helper that knows one user.
+const HELPER: &str = "#!/bin/sh\nread host\necho \"{\\\"ServerURL\\\": \\\"$host\\\", \\\"Username\\\": \\\"robot\\\", \\\"Secret\\\": \\\"geheim\\\"}\"\n";
+
+#[test]
+fn dockers_own_logins_are_used() {
+    let own = Own::new("logins");
+    let cluster = &own.0;
+    let closed = || Manners { user: Some(("robot", "geheim")), ..Manners::default() };
+    let image = busybox(&json!({"Env": ["PATH=/bin"]}));
+    let [by_file, by_helper, unknown] = [(); 3].map(|()| Registry::start(image.clone(), closed()));
+    let config = json!({
+        "auths": {by_file.host(): {"username": "robot", "password": "geheim"}, unknown.host(): {"username": "robot", "password": "wrong"}},
+        "credHelpers": {by_helper.host(): "tinderbox-test"},
+    });
+    cluster.write("docker/config.json", &config.to_string());
+    cluster.write("bin/docker-credential-tinderbox-test", HELPER);
+    let helper = cluster.files().join("bin/docker-credential-tinderbox-test");
+    fs::set_permissions(helper, fs::Permissions::from_mode(0o755)).expect("set");
+    let path = format!("{}:{}", cluster.files().join("bin").display(), std::env::var("PATH").expect("set"));
+    let mut up = own.command(&["up"]);
+    Said::from(up.env("DOCKER_CONFIG", cluster.files().join("docker")).env("PATH", path).output().expect("it runs"))
+        .succeeded();
+    for (name, registry) in [("file", &by_file), ("helper", &by_helper), ("unknown", &unknown)] {
+        cluster.kubectl_reads(&["create", "-f", "-"], &pod(name, &registry.name(), "cat /hello")).succeeded();
+    }
+    for name in ["file", "helper"] {
+        assert_eq!(cluster.ended(&["pod", name]), "Succeeded");
+    }
+    let waiting = "jsonpath={.status.containerStatuses[0].state.waiting.message}";
+    cluster.watch(&["get", "pod", "unknown", "-o", &format!("{waiting}{{\"\\n\"}}")], |line| {
+        line.contains("pull access denied")
+    });
+    own.run(&["down"]).succeeded();
+}
+
 #[test]
 fn a_killed_node_goes_on_with_a_download_and_leaves_no_root() {
     let own = Own::new("resume");

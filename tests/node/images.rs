@@ -44,7 +44,7 @@ async fn refused(cluster: &Cluster, pod: &Pod, reason: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pulled_image_runs_with_its_own_root_user_and_command() {
     let cluster = Cluster::start().await;
-    let image = busybox(&run());
+    let image = busybox(&run()).in_index();
     let registry = Registry::start(image.clone(), Manners::default());
     let name = registry.name();
     let first = cluster.pod("first", pod(&name, &json!({}))).await;

@@ -1,6 +1,6 @@
 //! What the store knows of one image: a small file. Data, and how names move between images; no files here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct Record {
     pub id: Digest,
     /// Whole names with tags, sorted; none when a newer image has taken them all.
     pub names: Vec<String>,
-    /// Whole names with digests of manifests, sorted.
+    /// Whole names with digests, those that names were last found under first: of the index, then of the manifest.
     pub digests: Vec<String>,
     /// Its layers, lowest first, each by the digest that names it together with those below.
     pub layers: Vec<Digest>,
@@ -47,10 +47,11 @@ impl Record {
         }
     }
 
-    /// The name that a status gives to it.
-    pub(super) fn status_id(&self) -> String {
-        match (self.origin, self.digests.first()) {
-            (Origin::Pulled, Some(digest)) => digest.clone(),
+    /// The name that a status gives to it where it was asked for by this reference.
+    pub(super) fn status_id(&self, reference: &Reference) -> String {
+        let place = format!("{}@", reference.place());
+        match self.digests.iter().find(|digest| digest.starts_with(&place)) {
+            Some(digest) if self.origin == Origin::Pulled => digest.clone(),
             _ => self.id.to_string(),
         }
     }
@@ -67,10 +68,10 @@ impl Record {
     }
 
     fn tidy(&mut self) {
-        for list in [&mut self.names, &mut self.digests] {
-            list.sort();
-            list.dedup();
-        }
+        self.names.sort();
+        self.names.dedup();
+        let mut seen = BTreeSet::new();
+        self.digests.retain(|digest| seen.insert(digest.clone()));
     }
 }
 
@@ -136,7 +137,10 @@ mod tests {
             let reference = Reference::parse(text).expect(text);
             assert_eq!(image.is(&reference), found, "{text}");
         }
-        assert_eq!(image.status_id(), format!("docker.io/library/{by_digest}"));
-        assert_eq!(record("a", &[], Origin::Loaded).status_id(), Digest::of(b"a").to_string());
+        let reference = Reference::parse("a:1").expect("a name");
+        assert_eq!(image.status_id(&reference), format!("docker.io/library/{by_digest}"));
+        let elsewhere = Reference::parse("quay.io/a:1").expect("a name");
+        assert_eq!(image.status_id(&elsewhere), Digest::of(b"a").to_string());
+        assert_eq!(record("a", &[], Origin::Loaded).status_id(&reference), Digest::of(b"a").to_string());
     }
 }

@@ -58,7 +58,7 @@ impl Store {
         let user = run.user.unwrap_or_default();
         Ok(Image {
             name: reference.to_string(),
-            id: record.status_id(),
+            id: record.status_id(reference),
             entrypoint: run.entrypoint.unwrap_or_default(),
             command: run.cmd.unwrap_or_default(),
             env: run.env.iter().flatten().filter_map(variable).collect(),
