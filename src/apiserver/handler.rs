@@ -111,7 +111,7 @@ impl ApiServer {
         let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let agent = manager_name("", agent);
         let streaming = matches!(path.subresource.as_str(), "log" | "exec" | "attach" | "portforward" | "proxy");
-        let kept = resource.verbs.iter().any(|verb| *verb == "get");
+        let kept = resource.verbs.contains(&"get");
         let form = if streaming { Form::Json } else { Form::negotiate(&parts.headers, kept)? };
         let call = Call { api: self.clone(), user, resource, path, params, form, agent, warnings: Arc::default() };
         if let Some(text) = &call.resource.deprecation {
