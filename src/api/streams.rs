@@ -2,7 +2,7 @@
 //! [`PodStreams`], the API server puts it on the wire. It must not know HTTP or websockets.
 
 use std::net::SocketAddrV4;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -106,7 +106,37 @@ impl std::error::Error for StreamError {}
 /// The log of a container as chunks of bytes, newline-terminated lines inside.
 pub type LogStream = BoxStream<'static, Result<Bytes, StreamError>>;
 
-/// A node's side of the streaming subresources (`log`, `exec`, `attach`, `portforward`, `proxy`).
+/// What the containers of a pod use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodUsage {
+    /// Namespace of the pod.
+    pub namespace: String,
+    /// Name of the pod.
+    pub pod: String,
+    /// UID of the pod.
+    pub uid: String,
+    /// The node that it is on.
+    pub node: String,
+    /// When this was measured.
+    pub at: SystemTime,
+    /// Over how long the use of processors was.
+    pub window: Duration,
+    /// Its containers that run, by name.
+    pub containers: Vec<ContainerUsage>,
+}
+
+/// What one container uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerUsage {
+    /// Name.
+    pub name: String,
+    /// Billionths of a processor.
+    pub cpu_nanos: u64,
+    /// Bytes of memory that could not be given to others at once.
+    pub memory: u64,
+}
+
+/// A node's side of the streaming subresources (`log`, `exec`, `attach`, `portforward`, `proxy`), and what it measures.
 pub trait PodStreams: Send + Sync + 'static {
     /// The container's log.
     fn logs(&self, container: ContainerRef, options: LogOptions) -> BoxFuture<'_, Result<LogStream, StreamError>>;
@@ -119,6 +149,9 @@ pub trait PodStreams: Send + Sync + 'static {
 
     /// Connects to `port` on the pod's own loopback; `container` is empty in the reference.
     fn port_forward(&self, pod: ContainerRef, port: u16) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>>;
+
+    /// What the pods of all nodes use; it may take a second to measure.
+    fn usage(&self) -> BoxFuture<'_, Vec<PodUsage>>;
 
     /// Connects to an address of the pods' network, as the node itself does.
     fn dial(&self, address: SocketAddrV4) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>>;

@@ -199,6 +199,9 @@ fn attributes(user: &User, verb: &str, path: &ResourcePath, params: &Params) -> 
 
 async fn dispatch(call: &Call, verb: &'static str, parts: &Parts, body: Body) -> Result<Reply, ApiError> {
     let subresource = call.path.subresource.as_str();
+    if *call.resource.group == *verbs::metrics::GROUP {
+        return verbs::metrics::read(call).await;
+    }
     match (verb, subresource) {
         ("get", "scale") => verbs::scale::get(call).await,
         ("update", "scale") => verbs::scale::update(call, object(parts, read(body).await?)?).await,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use kube::Client;
 use tinderbox_api::pools::Pools;
 
+use crate::cgroups::Groups;
 use crate::image::Images;
 
 /// What a kubelet is started with; there are no defaults.
@@ -26,4 +27,6 @@ pub struct KubeletConfig {
     pub state_dir: PathBuf,
     /// Where images come from.
     pub images: Arc<Images>,
+    /// Groups that hold containers to their limits; without them memory is watched, and CPU time is not limited.
+    pub groups: Option<Groups>,
 }

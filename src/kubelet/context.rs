@@ -11,10 +11,12 @@ use kube::Client;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::addresses::Addresses;
+use crate::cgroups::Groups;
 use crate::container::files::Resolver;
 use crate::events::Events;
 use crate::image::Images;
 use crate::known::KnownImages;
+use crate::memory::MemoryWatch;
 use crate::objects::Objects;
 use crate::sandbox::{Exited, Place};
 use crate::services::Services;
@@ -30,6 +32,10 @@ pub(crate) struct Shared {
     pub(crate) services: Services,
     pub(crate) addresses: Addresses,
     pub(crate) exits: Exits,
+    /// What the kernel holds containers to, where this process may ask for it.
+    pub(crate) groups: Option<Arc<Groups>>,
+    /// What watches the memory of containers otherwise.
+    pub(crate) memory_watch: MemoryWatch,
     /// Folders of pods, by UID.
     pub(crate) pods: PathBuf,
     /// Folders of persistent volumes.

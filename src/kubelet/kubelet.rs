@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tinderbox_api::streams::{
-    Connection, ContainerRef, ExecOptions, LogOptions, LogStream, PodStreams, Session, StreamError,
+    Connection, ContainerRef, ExecOptions, LogOptions, LogStream, PodStreams, PodUsage, Session, StreamError,
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -15,12 +15,14 @@ use crate::config::KubeletConfig;
 use crate::container::files::Resolver;
 use crate::context::{Exits, Shared};
 use crate::known::KnownImages;
+use crate::memory::MemoryWatch;
 use crate::node::fleet::Fleet;
 use crate::objects::Objects;
 use crate::pods::handle::Pods;
 use crate::pods::{manager, remove_roots};
 use crate::sandbox::{Place, PlaceError};
 use crate::services::Services;
+use crate::stats::Meter;
 use crate::streams::Streams;
 use crate::{dns, proxy, room};
 
@@ -95,6 +97,8 @@ impl Kubelet {
             place: place.clone(),
             known_images: KnownImages::new(&config.images),
             images: config.images,
+            groups: config.groups.map(Arc::new),
+            memory_watch: MemoryWatch::start(place.clone()),
             pods: pods_folder,
             persistent,
         });
@@ -114,7 +118,7 @@ impl Kubelet {
         tasks.push(tokio::spawn(async move { following.follow().await }));
         tasks.push(tokio::spawn(async move { manager::remove_leftovers(&leftovers).await }));
         Ok(Self {
-            streams: Streams { shared, pods },
+            streams: Streams { shared, pods, meter: Meter::default() },
             fleet,
             place,
             _tasks: tasks.into_iter().map(AbortOnDropHandle::new).collect(),
@@ -149,6 +153,10 @@ impl PodStreams for Kubelet {
 
     fn port_forward(&self, pod: ContainerRef, port: u16) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {
         self.streams.port_forward(pod, port)
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Vec<PodUsage>> {
+        self.streams.usage()
     }
 
     fn dial(&self, address: SocketAddrV4) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {

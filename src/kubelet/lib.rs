@@ -2,6 +2,7 @@
 //! a Kubernetes client, and must not reach into the API server or the store.
 
 mod addresses;
+pub mod cgroups;
 mod config;
 mod container;
 mod context;
@@ -13,6 +14,7 @@ pub mod image;
 mod known;
 mod kubelet;
 mod logs;
+mod memory;
 mod node;
 mod objects;
 mod pods;
@@ -21,6 +23,8 @@ mod proxy;
 mod room;
 pub mod sandbox;
 mod services;
+mod stats;
+mod storage;
 mod streams;
 mod volumes;
 

@@ -355,6 +355,10 @@ impl PodStreams for Everywhere {
         no()
     }
 
+    fn usage(&self) -> BoxFuture<'_, Vec<tinderbox_api::streams::PodUsage>> {
+        Box::pin(async { Vec::new() })
+    }
+
     fn dial(&self, address: SocketAddrV4) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {
         let to = self.0;
         async move {

@@ -14,6 +14,7 @@ use tinderbox_api::pools::{Nodes, Pools};
 use tinderbox_api::streams::{ContainerRef, LogOptions, PodStreams};
 use tinderbox_apiserver::auth::User;
 use tinderbox_apiserver::{ApiServer, Config};
+use tinderbox_kubelet::cgroups::{self, Groups};
 use tinderbox_kubelet::image::{Images, Quiet};
 use tinderbox_kubelet::sandbox::{Place, PlaceConfig};
 use tinderbox_kubelet::{Kubelet, KubeletConfig, capacity_of_machine};
@@ -48,6 +49,12 @@ impl Cluster {
 
     /// Starts a kubelet over the state that is there, as a new node process would.
     pub(crate) async fn start_kubelet(&mut self) {
+        let groups = Groups::open(self.folder.path());
+        self.start_kubelet_with(groups).await;
+    }
+
+    /// The same with the machine's control groups, or without any.
+    pub(crate) async fn start_kubelet_with(&mut self, groups: Option<Groups>) {
         let state_dir = self.folder.path().to_owned();
         let place = Place::start(PlaceConfig { binds: vec![state_dir.clone()] }).unwrap();
         let images = Images::new(state_dir.join("cache"), Vec::new(), Arc::new(Quiet));
@@ -64,6 +71,7 @@ impl Cluster {
             cluster_dns: Some([10, 96, 0, 10].into()),
             state_dir,
             images: Arc::new(images),
+            groups,
         };
         self.kubelet = Some(Kubelet::start(config, Arc::new(place)).await.unwrap());
     }
@@ -219,6 +227,7 @@ impl Cluster {
 
     pub(crate) async fn stop(mut self) {
         self.kill_kubelet().await;
+        cgroups::clear(self.folder.path());
         self.server.shutdown();
     }
 }

@@ -3,6 +3,7 @@
 mod cluster;
 mod images;
 mod lifecycle;
+mod limits;
 mod network;
 mod probes;
 mod streams;

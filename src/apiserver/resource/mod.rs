@@ -4,6 +4,7 @@
 mod apps;
 mod core;
 mod meta;
+mod metrics;
 mod networking;
 mod policy;
 mod rbac;
@@ -317,6 +318,7 @@ pub fn builtin() -> Vec<Resource> {
     all.extend(policy::table());
     all.extend(storage::table());
     all.extend(virtual_kinds::table());
+    all.extend(metrics::table());
     all
 }
 

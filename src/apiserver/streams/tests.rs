@@ -91,6 +91,10 @@ impl PodStreams for Node {
         })
     }
 
+    fn usage(&self) -> BoxFuture<'_, Vec<tinderbox_api::streams::PodUsage>> {
+        Box::pin(async { Vec::new() })
+    }
+
     fn dial(&self, address: SocketAddrV4) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {
         Box::pin(async move { Err(StreamError::Internal(format!("nobody is at {address}"))) })
     }

@@ -6,6 +6,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod metrics;
 pub(crate) mod patch;
 pub(crate) mod pods;
 pub(crate) mod proxy;

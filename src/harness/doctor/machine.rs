@@ -6,7 +6,8 @@ use std::path::Path;
 
 use tinderbox_providers::embedded::holder;
 use tinderbox_providers::embedded::machine::{
-    Ids, cache_dir, free_space, kernel_number, nearest, open_files, try_place, try_write,
+    Ids, cache_dir, free_space, kernel_number, limits as limits_of_containers, nearest, open_files, try_place,
+    try_write,
 };
 use tinderbox_providers::{Found, Provider as _};
 
@@ -39,6 +40,20 @@ pub(super) async fn place() -> Finding {
             }
             Finding::lack(WHAT, Need::Required, found, error.hint())
         }
+    }
+}
+
+/// What holds containers to their limits.
+pub(super) async fn groups() -> Finding {
+    const WHAT: &str = "limits of containers";
+    match limits_of_containers().await {
+        Some(by) => Finding::good(WHAT, Need::Optional, format!("memory and CPU are held by the kernel ({by})")),
+        None => Finding::lack(
+            WHAT,
+            Need::Optional,
+            "memory is watched, and CPU is not limited: no control groups can be made here",
+            Some("run as root, or start with `systemd-run --user --scope -p Delegate=yes cargo xtask up`".to_owned()),
+        ),
     }
 }
 

@@ -60,9 +60,9 @@ impl DoctorReport {
 
 /// Tries everything; a lack is a finding and never an error.
 pub async fn doctor(project: &Project) -> DoctorReport {
-    let (place, java, python, docker) =
-        tokio::join!(machine::place(), programs::java(), programs::python(), programs::docker());
-    let mut findings = vec![place, java, python];
+    let (place, groups, java, python, docker) =
+        tokio::join!(machine::place(), machine::groups(), programs::java(), programs::python(), programs::docker());
+    let mut findings = vec![place, groups, java, python];
     findings.extend(machine::limits(project));
     findings.push(machine::port(project));
     findings.push(programs::kubectl().await);

@@ -6,6 +6,7 @@ pub(crate) mod expand;
 pub(crate) mod fields;
 pub(crate) mod files;
 pub(crate) mod refuse;
+pub(crate) mod resources;
 pub(crate) mod security;
 
 /// Why a container cannot be configured (`CreateContainerConfigError`); the text is what the status shows.

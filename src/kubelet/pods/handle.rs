@@ -2,11 +2,14 @@
 //! Workers write here, streams read; nothing here acts.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::cgroups::Group;
 use crate::fd::Stream;
 use crate::logs::{Log, Tap};
 
@@ -20,6 +23,15 @@ pub(crate) struct Live {
     /// Standard input, if the spec asks for it; taken by whoever attaches first.
     pub(crate) stdin: AsyncMutex<Option<Stream>>,
     pub(crate) stdin_once: bool,
+    pub(crate) started: Instant,
+    pub(crate) group: Option<Arc<Group>>,
+}
+
+impl Live {
+    /// The doors of its control group, for a process that is to be in it.
+    pub(crate) fn doors(&self) -> Vec<Arc<OwnedFd>> {
+        self.group.as_ref().and_then(|group| group.doors().ok()).unwrap_or_default()
+    }
 }
 
 /// One container as others see it.
@@ -55,6 +67,12 @@ impl PodHandle {
     /// A container, if the pod has it.
     pub(crate) fn container(&self, name: &str) -> Option<View> {
         self.lock().get(name).cloned()
+    }
+
+    /// The containers that run.
+    pub(crate) fn live(&self) -> Vec<(String, Arc<Live>)> {
+        let containers = self.lock();
+        containers.iter().filter_map(|(name, view)| Some((name.clone(), view.live.clone()?))).collect()
     }
 
     /// Changes what is seen of a container.
@@ -98,6 +116,11 @@ impl Pods {
     pub(crate) fn get(&self, namespace: &str, name: &str, uid: &str) -> Option<Arc<PodHandle>> {
         let found = self.lock().get(&(namespace.to_owned(), name.to_owned())).cloned();
         found.filter(|pod| uid.is_empty() || pod.uid == uid)
+    }
+
+    /// Every pod with its namespace and name.
+    pub(crate) fn all(&self) -> Vec<((String, String), Arc<PodHandle>)> {
+        self.lock().iter().map(|(key, pod)| (key.clone(), pod.clone())).collect()
     }
 
     /// Forgets the pods of a node, and says which they were.

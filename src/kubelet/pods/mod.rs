@@ -6,7 +6,7 @@ pub(crate) mod handle;
 pub(crate) mod manager;
 pub(crate) mod model;
 pub(crate) mod plan;
-mod qos;
+pub(crate) mod qos;
 mod recover;
 pub(crate) mod status;
 mod worker;

@@ -194,6 +194,8 @@ pub(crate) struct Verdict {
     pub(crate) at: Timestamp,
     /// It was refused before anything ran: there is nothing to say of its containers.
     pub(crate) refused: bool,
+    /// What its containers get to end, if not the pod's own grace.
+    pub(crate) grace: Option<SignedDuration>,
 }
 
 /// The pod is being deleted.

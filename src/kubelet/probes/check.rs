@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 use super::http;
+use crate::cgroups::Group;
 use crate::context::Context;
 use crate::fd::Stream;
 use crate::sandbox::{ExecSpec, Started};
@@ -65,6 +66,8 @@ pub(crate) struct Target {
     pub(crate) run: String,
     pub(crate) address: Ipv4Addr,
     pub(crate) ports: Vec<ContainerPort>,
+    /// The container's control group.
+    pub(crate) group: Option<Arc<Group>>,
 }
 
 impl Target {
@@ -149,7 +152,9 @@ impl Target {
     async fn exec(&self, argv: &[String], limit: Duration) -> Result<(i32, String), String> {
         let id = format!("{}-probe-{}", self.run, crate::ids::unique());
         let ended = self.context.exits.expect(&id);
-        let spec = ExecSpec { container: self.run.clone(), id: id.clone(), argv: argv.to_vec(), ..ExecSpec::default() };
+        let doors = self.group.as_ref().and_then(|group| group.doors().ok()).unwrap_or_default();
+        let container = self.run.clone();
+        let spec = ExecSpec { container, id: id.clone(), argv: argv.to_vec(), doors, ..ExecSpec::default() };
         let started = self.context.place.exec(spec).await.map_err(|error| {
             self.context.exits.forget(&id);
             error.to_string()

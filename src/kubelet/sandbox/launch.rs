@@ -51,6 +51,10 @@ pub(super) struct Launch<'a> {
     pub(super) argv: &'a [String],
     pub(super) env: Vec<(String, String)>,
     pub(super) cwd: &'a Path,
+    /// Control groups to join, each by writing `0`.
+    pub(super) doors: &'a [OwnedFd],
+    /// How readily the kernel ends it for want of memory, if that is to be changed.
+    pub(super) oom_score: Option<i32>,
 }
 
 /// Becomes a container. The process is new, in a mount namespace of its own.
@@ -85,7 +89,7 @@ pub(super) fn exec(launch: Launch<'_>, pod: &Namespaces, mounts: &OwnedFd, user:
 }
 
 fn run(launch: Launch<'_>, enter: impl FnOnce(&Launch<'_>) -> Result<Option<OwnedFd>, Failure>) -> ! {
-    let outcome = prepare().and_then(|()| enter(&launch)).and_then(|user| finish(&launch, user.as_ref()));
+    let outcome = prepare(&launch).and_then(|()| enter(&launch)).and_then(|user| finish(&launch, user.as_ref()));
     let failure = match outcome {
         Ok(never) => match never {},
         Err(failure) => failure,
@@ -106,7 +110,15 @@ fn in_words(failure: Failure) -> Failure {
     }
 }
 
-fn prepare() -> Result<(), Failure> {
+fn prepare(launch: &Launch<'_>) -> Result<(), Failure> {
+    // Before it uses anything that counts.
+    for door in launch.doors {
+        nix::unistd::write(door, b"0").attempt(|| "join a control group".to_owned())?;
+    }
+    if let Some(score) = launch.oom_score {
+        // Only a privileged process may make itself less likely to be chosen than its parent was.
+        let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
+    }
     system::reset_signals().attempt(|| "reset signals".to_owned())?;
     nix::unistd::setsid().attempt(|| "start a session".to_owned())?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));

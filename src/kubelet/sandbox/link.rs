@@ -19,7 +19,7 @@ type Answered = Result<(Answer, Vec<OwnedFd>), PlaceError>;
 #[derive(Debug)]
 pub(super) struct Link {
     socket: Arc<UnixStream>,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<(Request, Vec<Arc<OwnedFd>>)>,
     desk: Arc<Desk>,
     ended: watch::Receiver<bool>,
 }
@@ -47,11 +47,12 @@ struct State {
 impl Link {
     /// Starts the writing thread; the caller's thread, which has to stay, runs [`Desk::read`].
     pub(super) fn new(socket: Arc<UnixStream>, ended: watch::Receiver<bool>) -> std::io::Result<Self> {
-        let (requests, queue) = mpsc::channel::<Request>();
+        let (requests, queue) = mpsc::channel::<(Request, Vec<Arc<OwnedFd>>)>();
         let writer = Arc::clone(&socket);
         std::thread::Builder::new().name("place-writer".to_owned()).spawn(move || {
-            for request in queue {
-                if wire::send(writer.as_fd(), &request, &[]).is_err() {
+            for (request, descriptors) in queue {
+                let descriptors: Vec<_> = descriptors.iter().map(|one| one.as_fd()).collect();
+                if wire::send(writer.as_fd(), &request, &descriptors).is_err() {
                     // The reader sees the end of the place too, and answers all that wait.
                     break;
                 }
@@ -64,11 +65,11 @@ impl Link {
         Arc::clone(&self.desk)
     }
 
-    /// Sends a request and waits for its answer.
-    pub(super) async fn ask(&self, call: Call) -> Answered {
+    /// Sends a request with descriptors, and waits for its answer.
+    pub(super) async fn ask(&self, call: Call, descriptors: Vec<Arc<OwnedFd>>) -> Answered {
         let (sender, answer) = oneshot::channel();
         let number = self.desk.expect(&call, sender)?;
-        self.requests.send(Request { number, call }).map_err(|_| PlaceError::Gone)?;
+        self.requests.send((Request { number, call }, descriptors)).map_err(|_| PlaceError::Gone)?;
         answer.await.map_err(|_| PlaceError::Gone)?
     }
 
@@ -201,6 +202,9 @@ mod tests {
         desk.close();
         assert_eq!(exits.try_recv().map(|exited| (exited.id, exited.code)), Ok(("job".to_owned(), 137)));
         let (sender, _) = oneshot::channel();
-        assert!(matches!(desk.expect(&Call::Usage { id: "job".to_owned() }, sender), Err(PlaceError::Gone)));
+        assert!(matches!(
+            desk.expect(&Call::Usage { ids: vec!["job".to_owned()], shares: false }, sender),
+            Err(PlaceError::Gone)
+        ));
     }
 }

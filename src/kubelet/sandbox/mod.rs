@@ -43,6 +43,7 @@ mod tests;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -137,6 +138,11 @@ pub struct ContainerSpec {
     pub stdin: bool,
     /// The running container of the same pod whose processes it shares, if it has none of its own.
     pub processes_of: Option<String>,
+    /// How readily the kernel ends it when the machine has no memory left; 1000 is first.
+    pub oom_score: i32,
+    /// Control groups: its first process writes `0` into each of these before anything else, which makes it a member.
+    #[serde(skip)]
+    pub doors: Vec<Arc<OwnedFd>>,
 }
 
 /// A process to start inside a running container, with that container's user, rights and environment.
@@ -156,6 +162,9 @@ pub struct ExecSpec {
     pub tty: bool,
     /// Keep standard input open.
     pub stdin: bool,
+    /// The container's control groups.
+    #[serde(skip)]
+    pub doors: Vec<Arc<OwnedFd>>,
 }
 
 /// A started process: its streams, which the node process reads.
@@ -187,12 +196,15 @@ pub struct Exited {
 /// What the processes of one container use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Resident memory in bytes; pages shared between its processes count once for each.
+    /// Memory in bytes: what is resident, where pages shared between its processes count once for each; or the processes' shares
+    /// of it, where those were asked for.
     pub memory: u64,
     /// Processor time spent, children that have ended included.
     pub cpu: Duration,
     /// Live processes.
     pub processes: u32,
+    /// Bytes written into its root, which is memory here.
+    pub written: u64,
 }
 
 /// How user and group ids inside containers appear on the machine.

@@ -99,7 +99,8 @@ impl Place {
     }
 
     async fn socket(&self, pod: Option<&str>, stream: bool) -> Result<OwnedFd, PlaceError> {
-        let (_, mut descriptors) = self.link.ask(Call::Socket { pod: pod.map(str::to_owned), stream }).await?;
+        let (_, mut descriptors) =
+            self.link.ask(Call::Socket { pod: pod.map(str::to_owned), stream }, Vec::new()).await?;
         descriptors.pop().ok_or(PlaceError::Gone)
     }
 
@@ -108,7 +109,7 @@ impl Place {
     /// # Errors
     /// When it is there already, or the kernel refuses.
     pub async fn create_pod(&self, pod: PodSandbox) -> Result<(), PlaceError> {
-        self.link.ask(Call::CreatePod(pod)).await.map(drop)
+        self.link.ask(Call::CreatePod(pod), Vec::new()).await.map(drop)
     }
 
     /// Starts a container, and returns when its program runs.
@@ -133,15 +134,17 @@ impl Place {
                 *source = real(source)?;
             }
         }
-        started(self.link.ask(Call::Start(Box::new(spec))).await?)
+        let doors = std::mem::take(&mut spec.doors);
+        started(self.link.ask(Call::Start(Box::new(spec)), doors).await?)
     }
 
     /// Starts a process inside a running container, as the container's user with its rights, and returns when its program runs.
     ///
     /// # Errors
     /// As [`Self::start_container`].
-    pub async fn exec(&self, spec: ExecSpec) -> Result<Started, PlaceError> {
-        started(self.link.ask(Call::Exec(Box::new(spec))).await?)
+    pub async fn exec(&self, mut spec: ExecSpec) -> Result<Started, PlaceError> {
+        let doors = std::mem::take(&mut spec.doors);
+        started(self.link.ask(Call::Exec(Box::new(spec)), doors).await?)
     }
 
     /// Sends a signal to a container's first process, or to an exec. A container's first process ignores what it does not handle,
@@ -150,7 +153,7 @@ impl Place {
     /// # Errors
     /// When it has ended, or the signal is none.
     pub async fn signal(&self, id: &str, signal: i32) -> Result<(), PlaceError> {
-        self.link.ask(Call::Signal { id: id.to_owned(), signal }).await.map(drop)
+        self.link.ask(Call::Signal { id: id.to_owned(), signal }, Vec::new()).await.map(drop)
     }
 
     /// Tells the terminal of a container or exec its size.
@@ -158,15 +161,16 @@ impl Place {
     /// # Errors
     /// When it has ended, or has no terminal.
     pub async fn resize(&self, id: &str, columns: u16, rows: u16) -> Result<(), PlaceError> {
-        self.link.ask(Call::Resize { id: id.to_owned(), columns, rows }).await.map(drop)
+        self.link.ask(Call::Resize { id: id.to_owned(), columns, rows }, Vec::new()).await.map(drop)
     }
 
-    /// What a container uses.
+    /// What containers use, by their ids; those that have ended are left out. With `shares`, pages that several processes have count
+    /// for each of them in part, which takes the kernel longer to tell.
     ///
     /// # Errors
-    /// When it has ended.
-    pub async fn usage(&self, id: &str) -> Result<Usage, PlaceError> {
-        match self.link.ask(Call::Usage { id: id.to_owned() }).await? {
+    /// When the place is gone.
+    pub async fn usage(&self, ids: Vec<String>, shares: bool) -> Result<Vec<(String, Usage)>, PlaceError> {
+        match self.link.ask(Call::Usage { ids, shares }, Vec::new()).await? {
             (Answer::Usage(usage), _) => Ok(usage),
             _ => Err(PlaceError::Gone),
         }
@@ -177,7 +181,7 @@ impl Place {
     /// # Errors
     /// When there is no such pod.
     pub async fn remove_pod(&self, id: &str) -> Result<(), PlaceError> {
-        self.link.ask(Call::RemovePod { id: id.to_owned() }).await.map(drop)
+        self.link.ask(Call::RemovePod { id: id.to_owned() }, Vec::new()).await.map(drop)
     }
 
     /// The ends of containers and execs, each once to every receiver that was there; those from before the first call are kept for it.

@@ -79,8 +79,10 @@ pub(super) enum Call {
         columns: u16,
         rows: u16,
     },
+    /// What containers use, by their ids; with their processes' own shares of memory, which takes longer.
     Usage {
-        id: String,
+        ids: Vec<String>,
+        shares: bool,
     },
     RemovePod {
         id: String,
@@ -98,11 +100,7 @@ pub(super) enum Answer {
     /// Done; a socket comes with it where one was asked for.
     Done,
     /// Started. Its streams come with it: output, errors (unless `terminal`), input (if `input`).
-    Started {
-        pid: i32,
-        terminal: bool,
-        input: bool,
-        warnings: Vec<String>,
-    },
-    Usage(Usage),
+    Started { pid: i32, terminal: bool, input: bool, warnings: Vec<String> },
+    /// Of those that run.
+    Usage(Vec<(String, Usage)>),
 }

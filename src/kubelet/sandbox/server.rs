@@ -122,7 +122,7 @@ impl Server {
             }
             if request {
                 match wire::receive::<Request>(self.link.as_fd())? {
-                    Some((request, _)) => self.handle(request)?,
+                    Some((request, descriptors)) => self.handle(request, &descriptors)?,
                     None => return Ok(()),
                 }
             }
@@ -149,15 +149,15 @@ impl Server {
         Ok((is_ready(0), is_ready(1), reports.collect()))
     }
 
-    fn handle(&mut self, request: Request) -> std::io::Result<()> {
+    fn handle(&mut self, request: Request, doors: &[OwnedFd]) -> std::io::Result<()> {
         let number = request.number;
         let done = |result: Result<(), Failure>| result.map(|()| (Answer::Done, None));
         let reply = match request.call {
-            Call::Start(spec) => match self.start(number, &spec) {
+            Call::Start(spec) => match self.start(number, &spec, doors) {
                 Ok(()) => return Ok(()),
                 Err(failure) => Err(failure),
             },
-            Call::Exec(spec) => match self.exec(number, &spec) {
+            Call::Exec(spec) => match self.exec(number, &spec, doors) {
                 Ok(()) => return Ok(()),
                 Err(failure) => Err(failure),
             },
@@ -169,8 +169,12 @@ impl Server {
             Call::CreatePod(spec) => done(self.create_pod(&spec)),
             Call::Signal { id, signal } => done(self.signal(&id, signal)),
             Call::Resize { id, columns, rows } => done(self.resize(&id, columns, rows)),
-            Call::Usage { id } => {
-                self.running(&id).map(|(_, _, running)| (Answer::Usage(usage::of(running.mounts)), None))
+            Call::Usage { ids, shares } => {
+                let known = ids.into_iter().filter_map(|id| {
+                    let namespace = self.running(&id).ok()?.2.mounts;
+                    Some((id, namespace))
+                });
+                Ok((Answer::Usage(usage::of(known.collect(), shares)), None))
             }
         };
         self.answer(number, reply)

@@ -16,7 +16,7 @@ use super::{ContainerSpec, ExecSpec, usage};
 
 impl Server {
     /// Starts a container; the answer comes when its program has taken over, or has failed to.
-    pub(super) fn start(&mut self, number: u64, spec: &ContainerSpec) -> Result<(), Failure> {
+    pub(super) fn start(&mut self, number: u64, spec: &ContainerSpec, doors: &[OwnedFd]) -> Result<(), Failure> {
         self.check_free(&spec.id)?;
         self.pod(&spec.pod)?;
         let identity = Identity::new(spec.uid, spec.gid, &spec.groups, &spec.capabilities)?;
@@ -40,6 +40,8 @@ impl Server {
                     argv: &spec.argv,
                     env: spec.env.clone(),
                     cwd: &spec.cwd,
+                    doors,
+                    oom_score: Some(spec.oom_score),
                 };
                 launch::container(launch, spec, &pod.namespaces, &pod.shared, &self.binds)
             }
@@ -55,7 +57,7 @@ impl Server {
     }
 
     /// Starts a process inside a running container.
-    pub(super) fn exec(&mut self, number: u64, spec: &ExecSpec) -> Result<(), Failure> {
+    pub(super) fn exec(&mut self, number: u64, spec: &ExecSpec, doors: &[OwnedFd]) -> Result<(), Failure> {
         self.check_free(&spec.id)?;
         let (container, pod_id, running) = self.running(&spec.container)?;
         let pod_id = pod_id.to_owned();
@@ -82,6 +84,8 @@ impl Server {
                     argv: &spec.argv,
                     env,
                     cwd: spec.cwd.as_deref().unwrap_or(&running.cwd),
+                    doors,
+                    oom_score: None,
                 };
                 launch::exec(launch, &pod.namespaces, &mounts, user)
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tinderbox_api::streams::{
-    Connection, ContainerRef, ExecOptions, LogOptions, LogStream, PodStreams, Session, StreamError,
+    Connection, ContainerRef, ExecOptions, LogOptions, LogStream, PodStreams, PodUsage, Session, StreamError,
 };
 use tokio::net::TcpStream;
 
@@ -17,6 +17,7 @@ use crate::context::Shared;
 use crate::logs::read;
 use crate::pods::handle::{Live, PodHandle, Pods, View};
 use crate::sandbox::PlaceError;
+use crate::stats::Meter;
 
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -24,6 +25,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub(crate) struct Streams {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pods: Pods,
+    pub(crate) meter: Meter,
 }
 
 impl Streams {
@@ -129,6 +131,10 @@ impl PodStreams for Streams {
 
     fn port_forward(&self, pod: ContainerRef, port: u16) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {
         async move { self.connect(&pod, port).await }.boxed()
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Vec<PodUsage>> {
+        self.meter.read(&self.shared, &self.pods).boxed()
     }
 
     fn dial(&self, address: SocketAddrV4) -> BoxFuture<'_, Result<Box<dyn Connection>, StreamError>> {

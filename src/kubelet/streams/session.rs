@@ -38,6 +38,7 @@ pub(super) async fn exec(shared: &Arc<Shared>, live: &Live, options: ExecOptions
         argv: options.command,
         tty: options.tty,
         stdin: options.stdin,
+        doors: live.doors(),
         ..ExecSpec::default()
     };
     let started = shared.place.exec(spec).await.map_err(|error| {

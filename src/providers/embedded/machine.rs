@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use tinderbox_kubelet::cgroups::{self, Groups};
 use tinderbox_kubelet::image;
 use tinderbox_kubelet::sandbox::{HostIds, Place, PlaceConfig};
 
@@ -45,6 +46,17 @@ pub async fn try_place() -> Result<Ids, Error> {
     };
     place.stop().await;
     Ok(ids)
+}
+
+/// What holds containers to their limits here, in words; `None` where control groups cannot be made.
+pub async fn limits() -> Option<&'static str> {
+    let look = || {
+        let dir = tempfile::tempdir().ok()?;
+        let found = Groups::open(dir.path()).map(|groups| groups.describe());
+        cgroups::clear(dir.path());
+        found
+    };
+    tokio::task::spawn_blocking(look).await.ok().flatten()
 }
 
 /// The Java that Spark's images use here, or why there is none.

@@ -195,6 +195,9 @@ impl Provider for Embedded {
         let existed = self.folder.exists();
         // A node may run whose folder somebody removed.
         let stopped = self.stop().await?;
+        let folder = self.folder.path().to_owned();
+        // What stays is found again by the next start.
+        let _ = tokio::task::spawn_blocking(move || tinderbox_kubelet::cgroups::clear(&folder)).await;
         self.folder.remove()?;
         Ok(Down {
             existed: existed || stopped.any,

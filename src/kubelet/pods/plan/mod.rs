@@ -79,6 +79,7 @@ pub(crate) fn plan(rules: &Rules, state: &PodState, now: Timestamp) -> Plan {
                 message: "Pod was active on the node longer than the specified deadline".into(),
                 at: now,
                 refused: false,
+                grace: None,
             }));
             return plan;
         }
@@ -116,7 +117,7 @@ pub(crate) fn plan(rules: &Rules, state: &PodState, now: Timestamp) -> Plan {
 
 /// When everything must be dead, if the pod is on its way out.
 fn ending_deadline(rules: &Rules, state: &PodState) -> Option<Timestamp> {
-    let verdict = state.verdict.as_ref().map(|v| v.at.saturating_add(rules.grace).unwrap_or(v.at));
+    let verdict = state.verdict.as_ref().map(|v| v.at.saturating_add(v.grace.unwrap_or(rules.grace)).unwrap_or(v.at));
     match (state.deletion, verdict) {
         (Some(deletion), Some(verdict)) => Some(deletion.deadline.min(verdict)),
         (Some(deletion), None) => Some(deletion.deadline),

@@ -159,7 +159,8 @@ fn verdicts_fail_the_pod_once_nothing_runs() {
     let (pod, rules, mut state) = pod("Always", false);
     state.containers[0].run = running();
     state.containers[0].running_mut().unwrap().stopping = Some(Stopping { deadline: at(9), stage: Stage::Asked });
-    state.verdict = Some(Verdict { reason: "DeadlineExceeded", message: "m".into(), at: at(3), refused: false });
+    state.verdict =
+        Some(Verdict { reason: "DeadlineExceeded", message: "m".into(), at: at(3), refused: false, grace: None });
     assert_eq!(json_of(&pod, &rules, &state, 4)["phase"], "Running");
     state.containers[0].run = ended(143);
     let status = json_of(&pod, &rules, &state, 4);

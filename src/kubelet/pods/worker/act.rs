@@ -162,7 +162,7 @@ impl Worker {
         self.signal(&run, libc::SIGKILL).await;
     }
 
-    async fn signal(&self, run: &str, signal: i32) {
+    pub(super) async fn signal(&self, run: &str, signal: i32) {
         if let Err(error) = self.context.place.signal(run, signal).await {
             // It has ended already: its exit is on the way.
             tracing::debug!(%error, run, signal, "a signal was not delivered");
@@ -186,6 +186,7 @@ impl Worker {
         }
         self.tasks.clear();
         self.runs.clear();
+        self.disk = None;
         if self.state.sandbox == Sandbox::Ready
             && let Err(error) = self.context.place.remove_pod(&self.uid).await
         {
@@ -238,6 +239,7 @@ impl Worker {
             run: container.running()?.id.clone(),
             address: self.state.address.unwrap_or(self.context.host_ip),
             ports: spec.ports.clone().unwrap_or_default(),
+            group: self.runs.get(name).and_then(|process| process.group.clone()),
         }))
     }
 }

@@ -27,9 +27,14 @@ impl Worker {
         self.remove_root(run);
         let process = self.runs.remove(name);
         let killed_by_us = running.stopping.as_ref().is_some_and(|s| s.stage == Stage::Forced);
-        let out_of_memory = signal == Some(libc::SIGKILL)
-            && !killed_by_us
-            && process.as_ref().is_some_and(|p| oom_kills() > p.oom_kills);
+        let out_of_memory = process.as_ref().is_some_and(|process| match &process.group {
+            Some(group) => group.oom_kills() > 0,
+            // Killed by the watch; or by the kernel, which had no memory left for anybody.
+            None => {
+                let killed = signal == Some(libc::SIGKILL) && !killed_by_us;
+                process.out_of_memory || (killed && oom_kills() > process.oom_kills)
+            }
+        });
         let reason = match code {
             0 => "Completed",
             _ if out_of_memory => "OOMKilled",

@@ -8,8 +8,12 @@ use k8s_openapi::api::core::v1::Pod;
 use super::Worker;
 use crate::events::Level;
 use crate::image::{Image, ImageError};
-use crate::pods::model::{self, Deletion, KillOrder, Run, Stage, Waiting};
+use crate::pods::model::{self, Deletion, KillOrder, Run, Stage, Verdict, Waiting};
 use crate::probes::Kind;
+
+const EVICTED: &str = "Evicted";
+/// What a pod gets that has to go for what it uses.
+const EVICTION_GRACE: SignedDuration = SignedDuration::from_secs(1);
 
 /// Something that happened to a pod.
 pub(crate) enum Input {
@@ -23,6 +27,10 @@ pub(crate) enum Input {
     Image { container: String, name: String, outcome: Result<Image, ImageError> },
     /// A container's process ended and its output is complete.
     Exited { container: String, run: String, code: i32, signal: Option<i32> },
+    /// A container uses more memory than it may, and nobody else ends all of it.
+    OutOfMemory { container: String, run: String },
+    /// The pod uses more disk than it may.
+    OutOfDisk { message: String },
     /// The verdict of a probe turned.
     Probe { container: String, run: String, kind: Kind, passed: bool },
     /// A postStart hook is over.
@@ -54,6 +62,8 @@ impl Worker {
             }
             Input::Image { container, name, outcome } => self.take_image(&container, name, outcome, now).await,
             Input::Exited { container, run, code, signal } => self.take_exit(&container, &run, code, signal, now),
+            Input::OutOfMemory { container, run } => self.take_out_of_memory(&container, &run).await,
+            Input::OutOfDisk { message } => self.take_out_of_disk(message, now),
             Input::Probe { container, run, kind, passed } => self.take_probe(&container, &run, kind, passed),
             Input::Started { container, run, outcome } => self.take_hook(&container, &run, outcome),
             Input::Stopped { container, run } => {
@@ -142,6 +152,26 @@ impl Worker {
                 self.say_of(container, Level::Warning, "Failed", format!("Error: {reason}"));
             }
         }
+    }
+
+    async fn take_out_of_memory(&mut self, name: &str, run: &str) {
+        if self.current(name, run).is_none() {
+            return;
+        }
+        if let Some(process) = self.runs.get_mut(name) {
+            process.out_of_memory = true;
+        }
+        self.signal(run, libc::SIGKILL).await;
+    }
+
+    /// Upstream rule: `evictPod` in k8s.io/kubernetes `pkg/kubelet/eviction/eviction_manager.go`.
+    fn take_out_of_disk(&mut self, message: String, now: Timestamp) {
+        if self.state.is_ending() {
+            return;
+        }
+        self.say(Level::Warning, EVICTED, message.clone());
+        let grace = Some(EVICTION_GRACE);
+        self.state.verdict = Some(Verdict { reason: EVICTED, message, at: now, refused: false, grace });
     }
 
     fn take_probe(&mut self, name: &str, run: &str, kind: Kind, passed: bool) {

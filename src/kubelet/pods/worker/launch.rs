@@ -2,18 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Input, Worker};
-use crate::container::{ConfigError, command, env, security};
+use crate::cgroups::{Group, Limits};
+use crate::container::{ConfigError, command, env, resources, security};
 use crate::events::Level;
 use crate::fd::Stream;
 use crate::image::Image;
 use crate::logs::{self, Log, line::Source};
+use crate::memory::Bound;
 use crate::objects::Key;
 use crate::pods::handle::Live;
 use crate::pods::model::{Ended, ImageRef, Run, Running, Waiting};
@@ -36,6 +38,9 @@ pub(super) struct Process {
     pub(super) log: PathBuf,
     /// The machine's count of processes killed for want of memory, at the start.
     pub(super) oom_kills: u64,
+    /// It was killed because it used more memory than it may.
+    pub(super) out_of_memory: bool,
+    pub(super) group: Option<Arc<Group>>,
 }
 
 /// Why a container did not start, in Kubernetes' word.
@@ -61,7 +66,7 @@ impl Worker {
             container.image = Some(ImageRef { name: image.name.clone(), id: image.id.clone() });
             restarts = container.restarts;
         }
-        let spec = match self.container_spec(name, image, restarts, now) {
+        let mut spec = match self.container_spec(name, image, restarts, now) {
             Ok(spec) => spec,
             Err(refusal) => return self.refused(name, refusal, now),
         };
@@ -78,13 +83,23 @@ impl Worker {
         };
         self.say_of(name, Level::Normal, "Created", format!("Created container: {name}"));
         let id = spec.id.clone();
+        let (limits, group) = self.group(name, &id);
+        spec.doors = group.as_ref().and_then(|group| group.doors().ok()).unwrap_or_default();
         let ended = self.context.exits.expect(&id);
         let oom_kills = super::exits::oom_kills();
         match self.context.place.start_container(spec).await {
             Ok(started) => {
                 self.say_of(name, Level::Normal, "Started", format!("Started container {name}"));
-                let process = Process { message: self.message_file(name, restarts), log: log_path, oom_kills };
+                let message = self.message_file(name, restarts);
+                let process = Process { message, log: log_path, oom_kills, out_of_memory: false, group: group.clone() };
                 self.runs.insert(name.to_owned(), process);
+                if let Some(limit) = limits.memory {
+                    match &group {
+                        None => self.watch_memory(name, &id, Bound::Bytes(limit)),
+                        Some(group) if group.ends_as_a_whole() => {}
+                        Some(group) => self.watch_memory(name, &id, Bound::Kills(Arc::downgrade(group))),
+                    }
+                }
                 self.started(name, &id, started, log, ended, restarts);
             }
             Err(error) => {
@@ -95,6 +110,29 @@ impl Worker {
                 self.failed_to_start(name, id, &error);
             }
         }
+    }
+
+    /// What a container may use, and the group that the kernel holds it in, if it does.
+    fn group(&self, name: &str, id: &str) -> (Limits, Option<Arc<Group>>) {
+        let limits = self.spec_of(name).map(resources::limits).unwrap_or_default();
+        let group = self.context.groups.as_ref().map(|groups| groups.add(id, &limits));
+        let group = group.and_then(|made| match made {
+            Ok(group) => Some(Arc::new(group)),
+            Err(error) => {
+                let text = format!("the limits of container {name} are not held by the kernel: {error}");
+                self.say_of(name, Level::Warning, "LimitsReduced", text);
+                None
+            }
+        });
+        (limits, group)
+    }
+
+    fn watch_memory(&self, name: &str, id: &str, bound: Bound) {
+        let (sender, container, run) = (self.sender.clone(), name.to_owned(), id.to_owned());
+        self.context.memory_watch.add(id, bound, move || {
+            // The worker may be gone meanwhile.
+            let _ = sender.send(Input::OutOfMemory { container: container.clone(), run: run.clone() });
+        });
     }
 
     fn refused(&mut self, name: &str, refusal: Refusal, now: Timestamp) {
@@ -206,6 +244,8 @@ impl Worker {
             tty: spec.tty == Some(true),
             stdin: spec.stdin == Some(true),
             processes_of,
+            oom_score: resources::oom_score(&self.pod, spec, self.context.memory),
+            doors: Vec::new(),
         })
     }
 
@@ -266,6 +306,8 @@ impl Worker {
             tty: spec.tty == Some(true),
             stdin: Mutex::new(stdin),
             stdin_once: spec.stdin_once == Some(true),
+            started: Instant::now(),
+            group: self.runs.get(name).and_then(|process| process.group.clone()),
         });
         self.handle.update(name, |view| {
             view.newest = Some(restarts);

@@ -63,6 +63,8 @@ pub(crate) struct Worker {
     /// Tasks of each container's current run: probes, hooks, resolving.
     tasks: HashMap<String, Vec<AbortOnDropHandle<()>>>,
     runs: HashMap<String, launch::Process>,
+    /// Looks at what the pod has on disk, where it may not have all it wants.
+    disk: Option<AbortOnDropHandle<()>>,
     sender: mpsc::UnboundedSender<Input>,
     _forwarders: Vec<AbortOnDropHandle<()>>,
 }
@@ -97,6 +99,7 @@ impl Worker {
             refresh_not_before: Timestamp::UNIX_EPOCH,
             tasks: HashMap::new(),
             runs: HashMap::new(),
+            disk: None,
             sender,
             _forwarders: Vec::new(),
             ephemeral: model::ephemeral(&pod),
@@ -108,7 +111,8 @@ impl Worker {
             if let Some((reason, message)) = refuse::refuse(&worker.pod) {
                 let event = message.clone();
                 worker.context.events.pod(&worker.pod, Level::Warning, reason, event);
-                worker.state.verdict = Some(super::model::Verdict { reason, message, at: now, refused: true });
+                worker.state.verdict =
+                    Some(super::model::Verdict { reason, message, at: now, refused: true, grace: None });
             }
         }
         worker

@@ -6,13 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::Worker;
+use super::{Input, Worker};
 use crate::container::fields::Facts;
 use crate::container::files;
 use crate::events::Level;
 use crate::pods::model::Sandbox;
 use crate::sandbox::{HostIds, PodSandbox};
+use crate::storage;
 use crate::volumes::{Setting, mounts::OwnFile};
 
 /// Longest wait for the API to say what an object holds.
@@ -73,6 +75,7 @@ impl Worker {
                 self.state.address = self.address.as_ref().map(crate::addresses::Lease::address);
                 self.state.retry_at = None;
                 self.setup_tries = 0;
+                self.watch_disk();
             }
             Err(text) => {
                 let message = format!("Failed to create pod sandbox: {text}");
@@ -81,6 +84,16 @@ impl Worker {
                 self.retry_setup(now);
             }
         }
+    }
+
+    fn watch_disk(&mut self) {
+        let Some(bounds) = storage::Bounds::of(&self.pod, &self.folder) else { return };
+        let (place, handle, sender) = (self.context.place.clone(), self.handle.clone(), self.sender.clone());
+        let watching = storage::watch(bounds, place, handle, move |message| {
+            // The worker may be gone meanwhile.
+            let _ = sender.send(Input::OutOfDisk { message });
+        });
+        self.disk = Some(AbortOnDropHandle::new(tokio::spawn(watching)));
     }
 
     async fn make_sandbox(&mut self) -> Result<(), String> {

@@ -99,6 +99,8 @@ pub(super) fn shell(pod: &str, id: &str, script: &str) -> ContainerSpec {
         tty: false,
         stdin: false,
         processes_of: None,
+        oom_score: 0,
+        doors: Vec::new(),
     }
 }
 

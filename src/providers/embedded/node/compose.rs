@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use tinderbox_api::pools::Pools;
@@ -18,6 +18,7 @@ use tinderbox_apiserver::auth::token::Tokens;
 use tinderbox_apiserver::auth::{MASTERS, User};
 use tinderbox_apiserver::{ApiServer, Config, HISTORY};
 use tinderbox_client::{Clock, wait};
+use tinderbox_kubelet::cgroups::Groups;
 use tinderbox_kubelet::image::{Images, Quiet, cache_dir, language_folders};
 use tinderbox_kubelet::sandbox::{Place, PlaceConfig, PlaceError};
 use tinderbox_kubelet::{Kubelet, KubeletConfig, capacity_of_machine};
@@ -37,6 +38,8 @@ const INSIDE: [SocketAddrV4; 2] =
 const DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 /// The binding that lets nodes read services and what stands behind them.
 const PROXY: &str = "tinderbox:node-proxier";
+/// The role by which those who may view pods may read what they use; metrics-server brings it elsewhere.
+const METRICS_READER: &str = "system:aggregated-metrics-reader";
 /// How long the node may take until it calls itself ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long controllers may take to end.
@@ -82,6 +85,7 @@ impl Cluster {
             Client::new(server.service_as(User::authenticated(name, &[group])).called(agent), "default")
         };
         let (controllers, token) = (TaskTracker::new(), CancellationToken::new());
+        let pools = Pools::new(folder.name(), &settings.nodes, capacity_of_machine(folder.path()));
         let config = tinderbox_controllers::Config {
             ca: pki.ca_certificate().to_owned(),
             volumes_dir: folder.of_pods()[1].clone(),
@@ -95,17 +99,18 @@ impl Cluster {
         controllers.close();
         let node = node_name(folder.name());
         let admin = client("system:tinderbox", MASTERS, "tinderbox");
-        let binding = Api::<ClusterRoleBinding>::all(admin);
-        binding
-            .patch(PROXY, &PatchParams::apply("tinderbox").force(), &Patch::Apply(proxy_binding()))
-            .await
-            .map_err(failed("let the node forward connections to services"))?;
+        let ours = PatchParams::apply("tinderbox").force();
+        let (bindings, roles) = (Api::<ClusterRoleBinding>::all(admin.clone()), Api::<ClusterRole>::all(admin));
+        let (proxy, reader) = (Patch::Apply(proxy_binding()), Patch::Apply(metrics_reader()));
+        let (bound, made) =
+            tokio::join!(bindings.patch(PROXY, &ours, &proxy), roles.patch(METRICS_READER, &ours, &reader));
+        bound.map_err(failed("let the node forward connections to services"))?;
+        made.map_err(failed("let those who may view pods read what they use"))?;
         let nodes = server.clone();
         let as_node = move |name: &str| {
             let user = User::authenticated(&format!("system:node:{name}"), &["system:nodes"]);
             Client::new(nodes.service_as(user).called("kubelet"), "default")
         };
-        let pools = Pools::new(folder.name(), &settings.nodes, capacity_of_machine(folder.path()));
         let config = KubeletConfig {
             client: as_node(&node),
             as_node: Arc::new(as_node),
@@ -114,6 +119,7 @@ impl Cluster {
             cluster_dns: Some(DNS),
             state_dir: folder.path().to_owned(),
             images: Arc::new(Images::new(cache_dir(), settings.images.clone(), Arc::new(Quiet))),
+            groups: groups(folder).await?,
         };
         let reader = config.client.clone();
         let kubelet = Arc::new(Kubelet::start(config, Arc::new(place)).await.map_err(failed("start the kubelet"))?);
@@ -157,6 +163,16 @@ fn proxy_binding() -> serde_json::Value {
     })
 }
 
+fn metrics_reader() -> serde_json::Value {
+    let label = |role: &str| (format!("rbac.authorization.k8s.io/aggregate-to-{role}"), "true".into());
+    let labels: serde_json::Map<String, serde_json::Value> = ["admin", "edit", "view"].into_iter().map(label).collect();
+    serde_json::json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": METRICS_READER, "labels": labels},
+        "rules": [{"apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]}],
+    })
+}
+
 fn is_ready(node: Option<&Node>) -> bool {
     let conditions = node.and_then(|node| node.status.as_ref()).and_then(|status| status.conditions.as_ref());
     conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
@@ -188,6 +204,18 @@ async fn place(folder: &Folder, settings: &Settings) -> Result<Place, Error> {
         Place::start(PlaceConfig { binds }).map_err(refused)
     })
     .await
+}
+
+async fn groups(folder: &Folder) -> Result<Option<Groups>, Error> {
+    let path = folder.path().to_owned();
+    let groups = blocking("look for control groups", move || Ok(Groups::open(&path))).await?;
+    match &groups {
+        Some(groups) => tracing::info!(by = groups.describe(), "limits of containers are held"),
+        None => {
+            tracing::info!("memory limits are watched, CPU limits are not held: no control groups can be made here")
+        }
+    }
+    Ok(groups)
 }
 
 async fn keys(folder: &Folder) -> Result<Pki, Error> {

@@ -101,6 +101,7 @@ async fn serve(folder: &Folder, mut state: State, parent: &mut Parent) -> Result
     }
     tracing::info!("told to end");
     started.stop().await;
+    tinderbox_kubelet::cgroups::clear(folder.path());
     Ok(())
 }
 
