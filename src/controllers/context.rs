@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use tinderbox_api::pools::Pools;
 use tinderbox_client::{Applier, Caches, Clock, Recorder};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +21,8 @@ pub struct Config {
     pub clock: Clock,
     /// How long a node may be silent before it counts as not ready (`--node-monitor-grace-period`).
     pub node_grace: Duration,
+    /// The pools that nodes come from.
+    pub pools: Pools,
 }
 
 /// A controller's view of the world. Cheap to clone.

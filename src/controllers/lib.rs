@@ -3,6 +3,7 @@
 
 mod accounts;
 mod aggregation;
+mod autoscaling;
 mod context;
 mod cronjobs;
 mod daemonsets;
@@ -15,6 +16,7 @@ mod hash;
 mod jobs;
 mod meta;
 mod namespaces;
+mod node_pools;
 mod nodes;
 mod podgc;
 mod pods;
@@ -72,6 +74,8 @@ fn table(resources: &Resources) -> Vec<(&'static str, Run)> {
         ("nodes", Arc::new(nodes::run)),
         ("eviction", Arc::new(eviction::run)),
         ("pod garbage", Arc::new(podgc::run)),
+        ("node pools", Arc::new(node_pools::run)),
+        ("autoscaling", Arc::new(autoscaling::run)),
         ("disruption", Arc::new(disruption::run)),
         ("resources", over(resources::run)),
         ("quotas", over(quotas::run)),

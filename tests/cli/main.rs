@@ -5,6 +5,7 @@ mod child;
 mod images;
 mod interrupts;
 mod kubectl;
+mod load;
 mod machine;
 mod mistakes;
 mod names;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
+use tinderbox_api::pools::{Capacity, Pools};
 
 use crate::node::STUBBORN;
 use crate::world::{NODE_GRACE, World, gone_from, pod_spec, until_in};
@@ -81,4 +82,57 @@ async fn pods_of_a_lost_node_are_replaced_and_the_rest_goes_with_the_node() {
     world.advance(Duration::from_secs(41));
     world.gone::<Pod>(&first).await;
     world.gone::<Pod>("late").await;
+}
+
+#[tokio::test]
+async fn a_pool_grows_for_a_pod_and_shrinks_after_it() {
+    let nodes = json!({"pools": [{"name": "work", "capacity": {"cpu": "2", "memory": "4Gi", "pods": 10}, "max": 2, "idleSeconds": 60}]});
+    let machine = Capacity { cpu_millis: 8000, memory: 8 << 30, ephemeral_storage: 1 << 30, pods: 110 };
+    let pools = Pools::new("c", &serde_json::from_value(nodes).unwrap(), machine);
+    let world = World::with_pools(pools).await;
+    world.create::<Pod>(json!({"metadata": {"name": "huge"}, "spec": pod_spec("3")})).await;
+    world.event("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 Insufficient cpu").await;
+    world.create::<Pod>(json!({"metadata": {"name": "fits"}, "spec": pod_spec("1500m")})).await;
+    world.event("TriggeredScaleUp", "pod triggered scale-up: [{work 0->1 (max: 2)}]").await;
+    let nodes: Api<Node> = Api::all(world.client.clone());
+    let made = until_in(nodes.clone(), "c-work-0", |_: &Node| true).await;
+    assert_eq!(made.labels()["tinderbox.dev/pool"], "work");
+
+    // The node comes to life.
+    let amounts = json!({"cpu": "2", "memory": "4Gi", "pods": "10"});
+    let mut alive = ready("2026-01-01T00:00:00Z");
+    alive["status"]["allocatable"] = amounts;
+    nodes.patch_status("c-work-0", &PatchParams::default(), &Patch::Merge(alive)).await.unwrap();
+    world
+        .until::<Pod>("fits", |pod| {
+            on(pod, "c-work-0") && pod.status.as_ref().is_some_and(|one| one.phase.as_deref() == Some("Running"))
+        })
+        .await;
+
+    world.api::<Pod>().delete("fits", &DeleteParams::default()).await.unwrap();
+    world.gone::<Pod>("fits").await;
+    // Whenever it is that the node is seen to be idle: a minute later it goes.
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let gone = gone_from(nodes, "c-work-0");
+    tokio::pin!(gone);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => world.advance(Duration::from_secs(20)),
+            () = &mut gone => break,
+        }
+    }
+    world.event("ScaleDown", "node removed by cluster autoscaler").await;
+    let events: Api<Event> = Api::all(world.client.clone());
+    let said = events.list(&Default::default()).await.unwrap().items;
+    let of = |reason: &str| {
+        let mut said: Vec<_> = said
+            .iter()
+            .filter(|one| one.reason.as_deref() == Some(reason))
+            .filter_map(|one| one.message.clone())
+            .collect();
+        said.sort();
+        said
+    };
+    assert_eq!(of("ScaleDownEmpty"), ["Scale-down: removing empty node \"c-work-0\""]);
+    assert_eq!(of("ScaleDown"), ["marked the node as toBeDeleted/unschedulable", "node removed by cluster autoscaler"]);
 }

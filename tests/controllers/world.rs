@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tinderbox_api::pools::Pools;
 use tinderbox_apiserver::auth::User;
 use tinderbox_apiserver::{ApiServer, Config};
 use tinderbox_client::{Clock, ManualClock};
@@ -86,6 +87,19 @@ impl World {
     }
 
     fn of(server: &ApiServer, clock: Clock, hand: Option<ManualClock>) -> Self {
+        Self::of_pools(server, clock, hand, Pools::none())
+    }
+
+    /// A cluster whose nodes come from pools, with a clock that [`Self::advance`] moves.
+    pub(crate) async fn with_pools(pools: Pools) -> Self {
+        let (clock, hand) = Clock::manual(Timestamp::now());
+        let server = ApiServer::new(Config::in_memory().unwrap()).await.unwrap();
+        let world = Self::of_pools(&server, clock, Some(hand), pools);
+        crate::node::play(&world);
+        world
+    }
+
+    fn of_pools(server: &ApiServer, clock: Clock, hand: Option<ManualClock>, pools: Pools) -> Self {
         let admin = User { name: "admin".to_owned(), groups: vec!["system:masters".to_owned()], ..User::default() };
         let client = Client::new(server.service_as(admin), "default");
         let dir = tempfile::tempdir().unwrap();
@@ -95,6 +109,7 @@ impl World {
             volumes_dir: dir.path().join("volumes"),
             clock: clock.clone(),
             node_grace: NODE_GRACE,
+            pools,
         };
         tinderbox_controllers::spawn_all(client.clone(), config, &tracker, &token);
         Self { server: server.clone(), client, clock, dir, tracker, token, hand }

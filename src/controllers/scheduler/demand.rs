@@ -9,7 +9,7 @@ use tinderbox_api::quantity::Quantity;
 
 /// Amounts by resource name; CPU in thousandths, the rest in whole units.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Amounts(BTreeMap<String, i64>);
+pub(crate) struct Amounts(BTreeMap<String, i64>);
 
 impl Amounts {
     fn read(texts: Option<&BTreeMap<String, Text>>) -> Self {
@@ -22,7 +22,7 @@ impl Amounts {
     }
 
     /// The amount of one resource.
-    pub(super) fn get(&self, name: &str) -> i64 {
+    pub(crate) fn get(&self, name: &str) -> i64 {
         self.0.get(name).copied().unwrap_or_default()
     }
 
@@ -60,7 +60,7 @@ fn is_sidecar(container: &Container) -> bool {
 }
 
 /// What a pod asks of a node: its containers and sidecars together, or an init container where that is more, and overhead.
-pub(super) fn of_pod(pod: &Pod) -> Amounts {
+pub(crate) fn of_pod(pod: &Pod) -> Amounts {
     let Some(spec) = pod.spec.as_ref() else {
         return Amounts::default();
     };
@@ -89,7 +89,7 @@ pub(super) fn of_pod(pod: &Pod) -> Amounts {
 }
 
 /// What a node offers to pods.
-pub(super) fn of_node(node: &Node) -> Amounts {
+pub(crate) fn of_node(node: &Node) -> Amounts {
     let status = node.status.as_ref();
     let amounts = status.and_then(|status| status.allocatable.as_ref().or(status.capacity.as_ref()));
     Amounts::read(amounts)

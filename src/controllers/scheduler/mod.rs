@@ -3,12 +3,12 @@
 
 pub(crate) mod affinity;
 pub(crate) mod claims;
-mod demand;
+pub(crate) mod demand;
 mod neighbours;
-mod preempt;
+pub(crate) mod preempt;
 mod spread;
 mod steps;
-mod verdict;
+pub(crate) mod verdict;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};

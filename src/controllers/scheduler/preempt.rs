@@ -25,7 +25,7 @@ pub(super) enum Preemption {
 }
 
 /// The priority of a pod.
-pub(super) fn priority(pod: &Pod) -> i32 {
+pub(crate) fn priority(pod: &Pod) -> i32 {
     pod.spec.as_ref().and_then(|spec| spec.priority).unwrap_or_default()
 }
 

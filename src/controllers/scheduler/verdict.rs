@@ -15,8 +15,8 @@ use super::spread::Spread;
 
 /// A node with what is on it.
 #[derive(Debug, Clone)]
-pub(super) struct Seat {
-    pub(super) node: Arc<Node>,
+pub(crate) struct Seat {
+    pub(crate) node: Arc<Node>,
     pub(super) there: Vec<Arc<Pod>>,
     used: Amounts,
     ports: Vec<HostPort>,
@@ -24,7 +24,7 @@ pub(super) struct Seat {
 
 impl Seat {
     /// An empty node.
-    pub(super) fn new(node: Arc<Node>) -> Self {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
         Self { node, there: Vec::new(), used: Amounts::default(), ports: Vec::new() }
     }
 
@@ -36,7 +36,7 @@ impl Seat {
     }
 
     /// Puts a pod on the node.
-    pub(super) fn take(&mut self, pod: &Arc<Pod>) {
+    pub(crate) fn take(&mut self, pod: &Arc<Pod>) {
         self.used.add(&demand::of_pod(pod));
         self.ports.extend(demand::host_ports(pod));
         self.there.push(pod.clone());
@@ -45,9 +45,9 @@ impl Seat {
 
 /// All nodes, and what else a choice among them depends on.
 #[derive(Debug, Clone)]
-pub(super) struct Hall {
-    pub(super) seats: Vec<Seat>,
-    pub(super) namespaces: Vec<Arc<Namespace>>,
+pub(crate) struct Hall {
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) namespaces: Vec<Arc<Namespace>>,
 }
 
 /// Where a pod goes.
@@ -117,8 +117,14 @@ impl<'a> Wants<'a> {
 }
 
 /// Whether a pod fits on one of the nodes.
-pub(super) fn fits(pod: &Pod, hall: &Hall, at: usize) -> bool {
+pub(crate) fn fits(pod: &Pod, hall: &Hall, at: usize) -> bool {
     hall.seats.get(at).is_some_and(|seat| Wants::of(pod, hall).refuse(seat).is_none())
+}
+
+/// Why a pod does not fit on one of the nodes, if it does not.
+pub(crate) fn refusal(pod: &Pod, hall: &Hall, at: usize) -> Option<String> {
+    let refusal = Wants::of(pod, hall).refuse(hall.seats.get(at)?)?;
+    Some(refusal.reasons.join(", "))
 }
 
 /// Chooses among the nodes.

@@ -2,6 +2,7 @@
 
 mod forward;
 mod host;
+mod loss;
 
 use std::collections::{BTreeMap, BTreeSet};
 

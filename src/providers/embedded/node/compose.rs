@@ -91,6 +91,7 @@ impl Cluster {
             volumes_dir: folder.of_pods()[1].clone(),
             clock: Clock::system(),
             node_grace: Duration::from_secs(timing.grace_seconds.into()),
+            pools: pools.clone(),
         };
         let masters = client("system:kube-controller-manager", MASTERS, "kube-controller-manager");
         tinderbox_controllers::spawn_all(masters, config, &controllers, &token);
