@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use nix::sys::statfs::TMPFS_MAGIC;
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::Usage;
@@ -46,9 +47,15 @@ fn add(pid: i32, shares: bool, usage: &mut Usage) {
     usage.processes += 1;
     if usage.processes == 1 {
         // All of them have the same root.
-        usage.written = nix::sys::statvfs::statvfs(format!("/proc/{pid}/root").as_str())
-            .map_or(0, |root| (root.blocks() - root.blocks_free()) * root.fragment_size());
+        usage.written = written(&format!("/proc/{pid}/root"));
     }
+}
+
+/// Bytes written into a root that is memory; one that lies on disk counts there.
+fn written(root: &str) -> u64 {
+    let is_memory = nix::sys::statfs::statfs(root).is_ok_and(|root| root.filesystem_type() == TMPFS_MAGIC);
+    let Ok(root) = nix::sys::statvfs::statvfs(root) else { return 0 };
+    if is_memory { (root.blocks() - root.blocks_free()) * root.fragment_size() } else { 0 }
 }
 
 fn unit(name: SysconfVar, usual: u64) -> u64 {
