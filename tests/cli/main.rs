@@ -3,6 +3,7 @@
 
 mod child;
 mod images;
+mod data;
 mod interrupts;
 mod kubectl;
 mod load;

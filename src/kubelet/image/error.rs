@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::debian::PackageError;
 use super::java::JavaError;
 use super::oci::OciError;
 use super::pip::FetchError;
@@ -70,6 +71,22 @@ pub enum ImageError {
         /// What is there.
         source: PythonError,
     },
+    /// Its Debian packages cannot be had.
+    #[error("could not make image {name}")]
+    Packages {
+        /// The whole name.
+        name: String,
+        /// What happened.
+        source: PackageError,
+    },
+    /// A folder that it is made of cannot be read.
+    #[error("could not make image {name}: could not read its folders")]
+    Files {
+        /// The whole name.
+        name: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Its description in tinderbox.yaml is wrong.
     #[error("could not make image {name}: {problem}")]
     Description {
@@ -110,6 +127,8 @@ impl ImageError {
             Self::Fetch { source, .. } => source.hint(),
             Self::Java { .. } => "install OpenJDK 17 or 21, or set JAVA_HOME to one",
             Self::Python { .. } => "install a Python 3 of a fitting version as /usr/bin/python3 or on the PATH",
+            Self::Packages { source, .. } => source.hint(),
+            Self::Files { .. } => "look at the cache folder and at what its description names",
             Self::Description { .. } | Self::MissingFile { .. } => {
                 "mend its description under images: in tinderbox.yaml"
             }

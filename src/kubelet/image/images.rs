@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use super::debian;
 use super::name::Reference;
-use super::native::NativeImage;
+use super::native::{ImageUser, NativeImage};
 use super::oci::{Keyring, Store};
 use super::pip::{FetchError, Fetcher};
 use super::policy::{Arrival, Brought, Policy};
@@ -29,6 +30,7 @@ pub struct Images {
     described: HashMap<String, NativeImage>,
     progress: Arc<dyn Progress>,
     spark: spark::Builder,
+    debian: debian::Machine,
     store: Store,
 }
 
@@ -40,7 +42,7 @@ impl Images {
         let described = described.into_iter().map(|image| (whole(&image.name), image)).collect();
         let spark = spark::Builder::new(cache.clone(), progress.clone());
         let store = Store::new(&cache, HostIds::of_this_process());
-        Self { cache, described, progress, spark, store }
+        Self { cache, described, progress, spark, debian: debian::Machine::default(), store }
     }
 
     /// The store of images of archives and registries.
@@ -160,7 +162,9 @@ impl Images {
     /// Puts what a description says upon an image.
     async fn add(&self, image: &mut Image, described: &NativeImage, asked: &Reference) -> Result<(), ImageError> {
         let name = || asked.to_string();
-        let packages = described.packages().map_err(|line| {
+        let trees = self.debian(described, asked).await?;
+        debian::graft(&trees, &mut image.root).map_err(|source| ImageError::Files { name: name(), source })?;
+        let packages = described.python_packages().map_err(|line| {
             let problem = format!("under pip:, {line:?} is not of the form name==version");
             ImageError::Description { name: name(), problem }
         })?;
@@ -186,10 +190,34 @@ impl Images {
             }
             image.root.push(RootEntry::bind(existing(&file.source, asked)?, &file.target));
         }
+        if let Some(user) = &described.user {
+            set_user(image, user);
+        }
+        image.root.extend(described.folders.iter().map(|folder| RootEntry::own_directory(folder, 0o755)));
         for (name, value) in &described.env {
             image.set_env(name, value);
         }
+        if let Some(entrypoint) = &described.entrypoint {
+            image.entrypoint.clone_from(entrypoint);
+            image.command.clear();
+        }
+        if let Some(command) = &described.command {
+            image.command.clone_from(command);
+        }
+        if let Some(folder) = &described.working_dir {
+            image.working_dir = folder.display().to_string();
+        }
         Ok(())
+    }
+
+    /// The Debian packages of a description that this machine does not have, unpacked.
+    async fn debian(&self, described: &NativeImage, asked: &Reference) -> Result<Vec<PathBuf>, ImageError> {
+        let (cache, machine, packages) = (self.cache.clone(), self.debian.clone(), described.packages.clone());
+        let progress = self.progress.clone();
+        let fetch = move || debian::fetch(&cache, &machine, &packages, &*progress);
+        let fetched = tokio::task::spawn_blocking(fetch).await;
+        let fetched = fetched.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        fetched.map_err(|source| ImageError::Packages { name: asked.to_string(), source })
     }
 
     async fn package(&self, name: &str, version: &str) -> Result<PathBuf, FetchError> {
@@ -246,6 +274,22 @@ async fn python_image(reference: &Reference) -> Result<Image, ImageError> {
     image.set_env("PYTHON_VERSION", python.version_text());
     image.command = vec!["python3".to_owned()];
     Ok(image)
+}
+
+/// Makes the user known, and its home folder, and lets the image run as it.
+fn set_user(image: &mut Image, user: &ImageUser) {
+    let (name, id, home) = (&user.name, user.id, user.home());
+    for entry in &mut image.root {
+        let RootEntry::File { target, content, .. } = entry else { continue };
+        if target == Path::new("/etc/passwd") {
+            content.extend(format!("{name}:x:{id}:{id}:{name}:{}:/bin/sh\n", home.display()).into_bytes());
+        } else if target == Path::new("/etc/group") {
+            content.extend(format!("{name}:x:{id}:\n").into_bytes());
+        }
+    }
+    image.set_env("HOME", home.display().to_string());
+    image.root.push(RootEntry::own_directory(home, 0o755));
+    image.user = (id, id);
 }
 
 /// Changes whenever anything of the image does.

@@ -1,10 +1,11 @@
 //! Images: what a container's file system and defaults are. Resolving names to [`Image`]s; it must not start a container.
 //!
 //! A native image is made of this machine's own userland and of downloaded packages: [`userland`] for the plain ones,
-//! [`spark`] for Spark's, [`native`] for those that a user describes. What is downloaded is kept in the [`cache`]. Images of
-//! archives and registries are in [`oci`].
+//! [`spark`] for Spark's, [`native`] for those that a user describes, [`debian`] for the packages in them. What is downloaded is
+//! kept in the [`cache`]. Images of archives and registries are in [`oci`].
 
 mod cache;
+mod debian;
 mod error;
 mod images;
 mod java;
@@ -27,11 +28,12 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::cache_dir;
 pub(crate) use cache::remove_tree;
+pub use debian::PackageError;
 pub use error::ImageError;
 pub use images::Images;
 pub use java::JavaError;
 pub use name::Reference;
-pub use native::{HostFile, NativeImage};
+pub use native::{HostFile, ImageUser, NativeImage};
 pub(crate) use oci::Keyring;
 pub(crate) use policy::{Arrival, Brought, Policy};
 pub use progress::{Progress, Quiet};

@@ -13,6 +13,9 @@ pub struct NativeImage {
     pub name: String,
     /// The native image that it starts from, as in `apache/spark:4.0.1`.
     pub from: String,
+    /// Debian packages as `name` or `name=version`. What they need comes with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
     /// Python packages as `name==version`; what they need must be listed too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pip: Vec<String>,
@@ -25,6 +28,42 @@ pub struct NativeImage {
     /// Variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The user that its processes run as, unless the pod says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<ImageUser>,
+    /// Folders that this user may write to, empty in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<PathBuf>,
+    /// What is run (`ENTRYPOINT`); without it, that of `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
+    /// Its arguments (`CMD`); without it none where `entrypoint` is given, else those of `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// The working directory; without it, that of `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<PathBuf>,
+}
+
+/// A user of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImageUser {
+    /// Name of the user and of its group.
+    pub name: String,
+    /// Number of both.
+    pub id: u32,
+    /// Its home folder; `/home/NAME` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<PathBuf>,
+}
+
+impl ImageUser {
+    /// Its home folder.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.home.clone().unwrap_or_else(|| Path::new("/home").join(&self.name))
+    }
 }
 
 /// A file or folder of this machine in an image.
@@ -48,8 +87,8 @@ impl NativeImage {
         self
     }
 
-    /// The packages as name and version, or the one that is not written so.
-    pub(super) fn packages(&self) -> Result<Vec<(&str, &str)>, &str> {
+    /// The Python packages as name and version, or the one that is not written so.
+    pub(super) fn python_packages(&self) -> Result<Vec<(&str, &str)>, &str> {
         let is_word = |text: &str| {
             !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+!".contains(&byte))
         };
