@@ -47,6 +47,9 @@ pub(crate) fn up(report: &UpReport) -> String {
         report.kubeconfig.display(),
         report.context,
     );
+    if let Some(ingress) = &report.ingress {
+        text.push_str(&format!("\n  Ingress     {ingress}"));
+    }
     for note in &report.notes {
         text.push_str(&format!("\nnote: {note}"));
     }
@@ -243,6 +246,9 @@ pub(crate) fn status(report: &StatusReport) -> String {
     };
     if let Some(server) = &report.server {
         text.push_str(&format!("\n  API     {server} ({})", report.version.as_deref().unwrap_or("unknown version")));
+    }
+    if let Some(ingress) = &report.ingress {
+        text.push_str(&format!("\n  Ingress {ingress}"));
     }
     if let Some(pid) = report.pid {
         let memory = report.resident.map(|bytes| format!(", {} MiB resident", bytes >> 20)).unwrap_or_default();

@@ -33,6 +33,8 @@ pub struct StatusReport {
     pub folder: PathBuf,
     /// URL of the API.
     pub server: Option<String>,
+    /// URL under which Ingresses are reached.
+    pub ingress: Option<String>,
     /// Version of the API.
     pub version: Option<String>,
     /// The node process.
@@ -77,6 +79,7 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
         state: "nothing",
         folder: place.folder().path().to_owned(),
         server: None,
+        ingress: None,
         version: None,
         pid: None,
         resident: None,
@@ -102,6 +105,7 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
     report.pid = endpoint.pid;
     report.resident = endpoint.pid.and_then(process::resident);
     report.server = Some(endpoint.server);
+    report.ingress = endpoint.ingress;
     let cluster = Cluster::connect(&project.cluster, &endpoint.kubeconfig).await?;
     let version = cluster.client.apiserver_version().await.map_err(Error::api("ask for the version"))?;
     report.version = Some(version.git_version);

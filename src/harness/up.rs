@@ -24,6 +24,8 @@ pub struct UpReport {
     pub arrival: Arrival,
     /// URL of the API.
     pub server: String,
+    /// URL under which Ingresses are reached.
+    pub ingress: Option<String>,
     /// The administrator's credentials.
     pub kubeconfig: PathBuf,
     /// Its context in that file.
@@ -135,6 +137,7 @@ pub async fn up(
         cluster: project.cluster.clone(),
         arrival: up.arrival,
         server: up.endpoint.server,
+        ingress: up.endpoint.ingress,
         kubeconfig: up.endpoint.kubeconfig,
         context: embedded::context(&project.cluster),
         pid: up.endpoint.pid,

@@ -68,6 +68,8 @@ pub enum Arrival {
 pub struct Endpoint {
     /// URL of the API on this machine.
     pub server: String,
+    /// URL under which Ingresses are reached from this machine, where the place serves them.
+    pub ingress: Option<String>,
     /// File with the credentials of its administrator.
     pub kubeconfig: PathBuf,
     /// Process of the node, where the cluster is one of ours.

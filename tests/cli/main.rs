@@ -4,6 +4,7 @@
 mod child;
 mod images;
 mod data;
+mod ingress;
 mod interrupts;
 mod kubectl;
 mod load;

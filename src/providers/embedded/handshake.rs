@@ -23,6 +23,8 @@ pub(super) enum Message {
     Ready {
         /// Port of the API on 127.0.0.1.
         port: u16,
+        /// Port of Ingresses on 127.0.0.1.
+        ingress_port: u16,
         /// What the user should know.
         notes: Vec<String>,
     },

@@ -79,8 +79,14 @@ impl Embedded {
         Ok(names)
     }
 
-    fn endpoint(&self, port: u16, pid: Option<i32>) -> Endpoint {
-        Endpoint { server: format!("https://127.0.0.1:{port}"), kubeconfig: self.folder.kubeconfig(), pid }
+    fn endpoint(&self, port: u16, ingress_port: Option<u16>, pid: Option<i32>) -> Endpoint {
+        let name = self.folder.name();
+        Endpoint {
+            server: format!("https://127.0.0.1:{port}"),
+            ingress: ingress_port.map(|port| format!("http://{name}.localhost:{port}")),
+            kubeconfig: self.folder.kubeconfig(),
+            pid,
+        }
     }
 
     /// Ends the node process and keeps the cluster's state: the next `up` continues with every object.
@@ -152,7 +158,7 @@ impl Provider for Embedded {
         {
             return Ok(Up {
                 arrival: Arrival::Already,
-                endpoint: self.endpoint(port, Some(node.pid)),
+                endpoint: self.endpoint(port, state.ingress_port, Some(node.pid)),
                 took: start.elapsed(),
                 notes: Vec::new(),
             });
@@ -169,7 +175,7 @@ impl Provider for Embedded {
         let ready = newborn.ready(talk).await?;
         Ok(Up {
             arrival,
-            endpoint: self.endpoint(ready.port, Some(ready.pid)),
+            endpoint: self.endpoint(ready.port, Some(ready.ingress_port), Some(ready.pid)),
             took: start.elapsed(),
             notes: ready.notes,
         })
@@ -182,8 +188,8 @@ impl Provider for Embedded {
         let state = State::load(&self.folder)?;
         let alive = state.as_ref().and_then(|state| state.node.as_ref()).is_some_and(Identity::is_alive);
         Ok(match state {
-            Some(State { ready: true, port: Some(port), node: Some(node), .. }) if alive => {
-                Found::Running(self.endpoint(port, Some(node.pid)))
+            Some(State { ready: true, port: Some(port), ingress_port, node: Some(node), .. }) if alive => {
+                Found::Running(self.endpoint(port, ingress_port, Some(node.pid)))
             }
             _ if alive || self.folder.is_locked() => Found::Starting,
             _ => Found::Stopped,

@@ -1,4 +1,5 @@
-//! The API's port on loopback: one of the user's choice, or a free one that is kept. It says who holds a port that is taken.
+//! Ports on loopback, of the API and of Ingresses: one of the user's choice, or a free one that is kept. It says who holds a port
+//! that is taken.
 
 use std::fs;
 use std::io;
@@ -18,11 +19,11 @@ pub(super) struct Bound {
     pub(super) note: Option<String>,
 }
 
-/// Binds the configured port, or the kept one, or a free one.
+/// Binds the configured port, or the kept one, or a free one; `whose` port it is stands in the note.
 ///
 /// # Errors
 /// When the configured port is taken, or none can be had.
-pub(super) fn bind(configured: u16, kept: Option<u16>) -> Result<Bound, Error> {
+pub(super) fn bind(whose: &str, configured: u16, kept: Option<u16>) -> Result<Bound, Error> {
     if configured != 0 {
         return match listen(configured) {
             Ok(listener) => bound(listener, None),
@@ -38,7 +39,7 @@ pub(super) fn bind(configured: u16, kept: Option<u16>) -> Result<Bound, Error> {
             Ok(listener) => return bound(listener, None),
             Err(_) => {
                 let who = holder(port).map_or_else(String::new, |who| format!(" by {who}"));
-                note = Some(format!("port {port} of the earlier start is taken{who}: the API has another one now"));
+                note = Some(format!("port {port} of the earlier start is taken{who}: {whose} has another one now"));
             }
         }
     }
@@ -103,19 +104,19 @@ mod tests {
 
     #[test]
     fn names_the_holder_and_keeps_a_chosen_port() {
-        let first = bind(0, None).expect("a free port");
+        let first = bind("the API", 0, None).expect("a free port");
         let own = format!("process {}", std::process::id());
-        match bind(first.port, None) {
+        match bind("the API", first.port, None) {
             Err(Error::PortTaken { port, holder: Some(holder) }) => {
                 assert_eq!(port, first.port);
                 assert!(holder.starts_with(&own), "{holder}");
             }
             other => panic!("{other:?}"),
         }
-        let other = bind(0, Some(first.port)).expect("another port");
+        let other = bind("the API", 0, Some(first.port)).expect("another port");
         assert!(other.port != first.port && other.note.is_some_and(|note| note.contains(&own)));
         let kept = first.port;
         drop(first.listener);
-        assert_eq!(bind(0, Some(kept)).expect("the port is free again").port, kept);
+        assert_eq!(bind("the API", 0, Some(kept)).expect("the port is free again").port, kept);
     }
 }

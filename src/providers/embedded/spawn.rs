@@ -33,6 +33,7 @@ pub(super) struct Newborn {
 pub(super) struct Ready {
     pub(super) pid: i32,
     pub(super) port: u16,
+    pub(super) ingress_port: u16,
     pub(super) notes: Vec<String>,
 }
 
@@ -87,10 +88,10 @@ impl Newborn {
             };
             match message {
                 Message::Step(step) => talk.say(&step),
-                Message::Ready { port, notes } => {
+                Message::Ready { port, ingress_port, notes } => {
                     let pid = self.child.take().map_or(0, |child| child.id());
                     self.held.keep();
-                    return Ok(Ready { pid: i32::try_from(pid).unwrap_or_default(), port, notes });
+                    return Ok(Ready { pid: i32::try_from(pid).unwrap_or_default(), port, ingress_port, notes });
                 }
                 failed @ Message::Failed { .. } => {
                     return Err(failed.into_error().unwrap_or_else(|| self.ended()));

@@ -44,6 +44,9 @@ pub struct State {
     /// The port in use, kept from start to start.
     #[serde(default)]
     pub port: Option<u16>,
+    /// The port of Ingresses, kept too.
+    #[serde(default)]
+    pub ingress_port: Option<u16>,
     /// The process that runs the node; a stale one is recognised by its start time.
     #[serde(default)]
     pub node: Option<Identity>,
@@ -56,7 +59,7 @@ impl State {
     /// A cluster that has never run.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { format: FORMAT, settings, port: None, node: None, ready: false }
+        Self { format: FORMAT, settings, port: None, ingress_port: None, node: None, ready: false }
     }
 
     /// Reads the state of a cluster; `None` when there is none.

@@ -1,4 +1,4 @@
-//! `kubectl port-forward` to a pod, and questions through it.
+//! `kubectl port-forward` to a pod, and questions through it or another port of this machine.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,9 +10,10 @@ use super::NAMESPACE;
 use crate::machine::Timed;
 use crate::program::{Cluster, PATIENCE};
 
-/// A port of this machine that leads to one of a pod, until it is dropped.
+/// A port of this machine that leads to one of a pod; one of kubectl's until it is dropped.
 pub(super) struct Forward {
-    _kubectl: Timed,
+    _kubectl: Option<Timed>,
+    host: &'static str,
     port: u16,
 }
 
@@ -28,13 +29,19 @@ impl Forward {
         std::thread::spawn(move || lines.for_each(drop));
         let port =
             line.strip_prefix("Forwarding from 127.0.0.1:").and_then(|rest| rest.split(' ').next()?.parse().ok());
-        Self { _kubectl: kubectl, port: port.unwrap_or_else(|| panic!("{pod}: {line:?}")) }
+        let port = port.unwrap_or_else(|| panic!("{pod}: {line:?}"));
+        Self { _kubectl: Some(kubectl), host: "localhost", port }
+    }
+
+    /// A port that is there without kubectl, where it is asked for a host.
+    pub(super) fn to(port: u16, host: &'static str) -> Self {
+        Self { _kubectl: None, host, port }
     }
 
     /// What a page of JSON says; `None` while there is only an excuse.
     pub(super) fn ask(&self, path: &str) -> Option<Value> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("kubectl listens");
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("sent");
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.host).expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("answered");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));

@@ -103,6 +103,23 @@ fn two_drivers(cluster: &Cluster) -> BTreeMap<String, String> {
     executors.iter().map(pair).collect()
 }
 
+/// The web interface of the driver that `spark-submit` made, through an Ingress by its name.
+fn look_through_ingress(cluster: &Cluster, drivers: &BTreeMap<String, String>) {
+    let (_, id) = drivers.iter().find(|(driver, _)| *driver != CLIENT).expect("the other one");
+    let names = "jsonpath={.items[0].metadata.name}";
+    let selector = format!("spark-app-selector={id}");
+    let service = cluster.kubectl(&["-n", NAMESPACE, "get", "services", "-l", &selector, "-o", names]).succeeded();
+    let backend = json!({"service": {"name": service, "port": {"name": "spark-ui"}}});
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "pi"},
+        "spec": {"defaultBackend": backend}});
+    cluster.kubectl_reads(&["-n", NAMESPACE, "create", "-f", "-"], &ingress.to_string()).succeeded();
+    let port = cluster.state()["ingressPort"].as_u64().and_then(|port| port.try_into().ok()).expect("a port");
+    let address = "jsonpath={.status.loadBalancer.ingress[0].ip}{\"\\n\"}";
+    cluster.watch(&["-n", NAMESPACE, "get", "ingress", "pi", "-o", address], |line| line == "127.0.0.1");
+    let shown = Forward::to(port, "pi.localhost").ask("/api/v1/applications").expect("it was complete before");
+    assert_eq!(shown[0]["id"], json!(id), "{shown}");
+}
+
 /// Asks the drivers' web interfaces, both through kubectl at once, which application they show.
 fn look_at_both(cluster: &Cluster, drivers: &BTreeMap<String, String>) {
     assert_eq!(drivers.len(), 2, "{drivers:?}");
@@ -163,6 +180,7 @@ fn two_drivers_at_once_show_themselves_and_compute_pi() {
     let submission = host.submit(&cluster, "from-the-host", &held()).env("KUBECONFIG", cluster.kubeconfig()).begin();
     let drivers = two_drivers(&cluster);
     look_at_both(&cluster, &drivers);
+    look_through_ingress(&cluster, &drivers);
     cluster.kubectl(&["label", "nodes", "--all", "released=yes"]).succeeded();
     let told = submission.end();
     assert!(told.contains("phase: Succeeded"), "{told}");

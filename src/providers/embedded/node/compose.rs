@@ -13,6 +13,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use tinderbox_api::pools::Pools;
+use tinderbox_api::streams::PodStreams;
 use tinderbox_apiserver::auth::pki::Pki;
 use tinderbox_apiserver::auth::token::Tokens;
 use tinderbox_apiserver::auth::{MASTERS, User};
@@ -62,7 +63,12 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Starts everything and comes back when the API answers and the node is ready.
-    pub(super) async fn start(folder: &Folder, settings: &Settings, outside: TcpListener) -> Result<Self, Error> {
+    pub(super) async fn start(
+        folder: &Folder,
+        settings: &Settings,
+        outside: TcpListener,
+        ingress: TcpListener,
+    ) -> Result<Self, Error> {
         let (place, pki, store) = tokio::try_join!(place(folder, settings), keys(folder), store(folder))?;
         let tokens = pki.token_key().map_err(failed("read the key of tokens"))?;
         let tokens = Tokens::from_pem(&tokens).map_err(failed("use the key of tokens"))?;
@@ -94,10 +100,9 @@ impl Cluster {
             pools: pools.clone(),
         };
         let masters = client("system:kube-controller-manager", MASTERS, "kube-controller-manager");
-        tinderbox_controllers::spawn_all(masters, config, &controllers, &token);
+        let caches = tinderbox_controllers::spawn_all(masters, config, &controllers, &token);
         let account = |account: Account| Client::new(server.service_as(user_of(account)), "default");
         tinderbox_platform::spawn(account, Clock::system(), &controllers, &token);
-        controllers.close();
         let node = node_name(folder.name());
         let admin = client("system:tinderbox", MASTERS, "tinderbox");
         let ours = PatchParams::apply("tinderbox").force();
@@ -125,6 +130,10 @@ impl Cluster {
         let reader = config.client.clone();
         let kubelet = Arc::new(Kubelet::start(config, Arc::new(place)).await.map_err(failed("start the kubelet"))?);
         server.set_streams(&kubelet);
+        let ingress = tokio::net::TcpListener::from_std(ingress).map_err(failed("listen"))?;
+        let streams = Arc::clone(&kubelet) as Arc<dyn PodStreams>;
+        tinderbox_ingress::spawn(ingress, &caches, streams, &controllers, &token).map_err(failed("serve Ingresses"))?;
+        controllers.close();
         let first = pools.iter().flat_map(|pool| (0..pool.min as usize).map(|index| pools.name(pool, index)));
         try_join_all(first.map(|name| {
             let nodes = Api::all(reader.clone());

@@ -76,10 +76,12 @@ async fn serve(folder: &Folder, mut state: State, parent: &mut Parent) -> Result
             _ = interrupt.recv() => {}
         }
     };
-    let bound = super::port::bind(state.settings.port, state.port)?;
-    let port = bound.port;
+    let bound = super::port::bind("the API", state.settings.port, state.port)?;
+    let ingress = super::port::bind("Ingress", 0, state.ingress_port)?;
+    let (port, ingress_port) = (bound.port, ingress.port);
+    let notes = [bound.note, ingress.note].into_iter().flatten().collect();
     let started = tokio::select! {
-        started = Cluster::start(folder, &state.settings, bound.listener) => started?,
+        started = Cluster::start(folder, &state.settings, bound.listener, ingress.listener) => started?,
         () = told() => {
             tracing::info!("told to end before it was ready");
             return Ok(());
@@ -87,10 +89,11 @@ async fn serve(folder: &Folder, mut state: State, parent: &mut Parent) -> Result
     };
     write_kubeconfig(folder, &started.pki, port)?;
     state.port = Some(port);
+    state.ingress_port = Some(ingress_port);
     state.ready = true;
     state.save(folder)?;
     tracing::info!(port, "ready");
-    parent.tell(&Message::Ready { port, notes: bound.note.into_iter().collect() });
+    parent.tell(&Message::Ready { port, ingress_port, notes });
     parent.leave();
     tokio::select! {
         () = told() => {}
