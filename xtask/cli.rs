@@ -77,6 +77,9 @@ pub(crate) enum Verb {
     Doctor,
     /// Put all that a bug report needs into one archive.
     Export(Export),
+    /// Keep the cluster as it is, and bring it back later, also under another name.
+    #[command(subcommand)]
+    Snapshot(Snapshot),
     /// Measure, and print the figures beside their limits.
     Bench(Bench),
     /// Run Kubernetes' own conformance specs, and print the score.
@@ -196,6 +199,27 @@ pub(crate) struct Export {
     /// The archive; `tinderbox-NAME.tar.gz` in the current folder when absent.
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+/// `snapshot`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Snapshot {
+    /// Take one of the cluster, which stands still meanwhile.
+    Save(SnapshotName),
+    /// Make the cluster of one, and bring it up.
+    Restore(SnapshotName),
+    /// What there is.
+    List,
+    /// Remove one.
+    Rm(SnapshotName),
+}
+
+/// The snapshot that is meant.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotName {
+    /// Name of the snapshot.
+    #[arg(value_name = "SNAPSHOT")]
+    pub(crate) snapshot: String,
 }
 
 /// `bench`.

@@ -12,9 +12,11 @@ use tinderbox::kin::PodReport;
 use tinderbox::kubectl::Access;
 use tinderbox::nodes::{NodeLine, PowerReport};
 use tinderbox::providers::Arrival;
+use tinderbox::providers::embedded::snapshot::Snapshot;
 use tinderbox::report::duration;
 use tinderbox::run::{Outcome, RunReport};
 use tinderbox::scenario::Verdict;
+use tinderbox::snapshot::{RestoreReport, SaveReport};
 use tinderbox::status::{Line, StatusReport};
 use tinderbox::up::{DownReport, UpPlan, UpReport};
 
@@ -74,6 +76,38 @@ pub(crate) fn plan(plan: &UpPlan) -> String {
         text.push_str(&format!("\n  {step}"));
     }
     text
+}
+
+/// A snapshot that was taken.
+pub(crate) fn saved(report: &SaveReport) -> String {
+    let SaveReport { snapshot, took_ms } = report;
+    let (name, cluster, size) = (&snapshot.name, &snapshot.cluster, mebibytes(snapshot.size));
+    format!("snapshot {name} of cluster {cluster}: {size} in {}", duration(*took_ms))
+}
+
+/// A cluster that came of a snapshot.
+pub(crate) fn restored(report: &RestoreReport) -> String {
+    let of = format!("snapshot {} of cluster {}", report.snapshot.name, report.snapshot.cluster);
+    format!("{of}, copied in {}\n{}", duration(report.copied_ms), up(&report.up))
+}
+
+/// The snapshots that there are.
+pub(crate) fn snapshots(all: &[Snapshot]) -> String {
+    if all.is_empty() {
+        return "there are no snapshots".to_owned();
+    }
+    let row =
+        |one: &Snapshot| vec![one.name.clone(), one.cluster.clone(), format!("{:.0}", one.taken), mebibytes(one.size)];
+    table(&["SNAPSHOT", "CLUSTER", "TAKEN", "SIZE"], all.iter().map(row))
+}
+
+/// A snapshot that was removed.
+pub(crate) fn snapshot_gone(snapshot: &Snapshot) -> String {
+    format!("snapshot {} is gone", snapshot.name)
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
 /// What `down` took away.

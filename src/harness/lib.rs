@@ -40,6 +40,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 mod session;
+pub mod snapshot;
 pub mod status;
 pub mod suggest;
 mod tell;

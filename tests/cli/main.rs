@@ -16,6 +16,7 @@ mod output;
 mod program;
 mod refusals;
 mod sealed;
+mod snapshots;
 mod spark;
 mod state;
 mod terminal;

@@ -115,6 +115,11 @@ fn every_verb_gives_the_json_that_is_documented() {
     check("conformance", &["conformance", "--e2e-test", judge], 1);
     let missing = cluster.run(&["conformance", "--e2e-test", "absent"]).failed(3);
     assert!(missing.contains("error: cannot run absent") && missing.contains("--e2e-test"), "{missing}");
+    check("snapshot save", &["snapshot", "save", "one"], 0);
+    check("snapshot list", &["snapshot", "list"], 0);
+    check("down", &["down"], 0);
+    check("snapshot restore", &["snapshot", "restore", "one"], 0);
+    check("snapshot rm", &["snapshot", "rm", "one"], 0);
     check("down", &["down"], 0);
     check("down", &["down"], 0);
     let image = tinderbox_tests::oci::busybox(&serde_json::json!({}));

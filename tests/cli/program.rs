@@ -15,7 +15,7 @@ use crate::machine::Timed;
 /// How long, in seconds, something may take that takes a few on an idle machine.
 pub(crate) const PATIENCE: &str = "600";
 
-/// A cluster of a test; dropping it takes it away. Commands are called from a folder for files, beside that of the cluster.
+/// A cluster of a test; dropping it takes it away, with others in the same folder. Commands are called from a folder for files, beside that of the cluster.
 pub(crate) struct Cluster {
     pub(crate) name: String,
     dir: TempDir,
@@ -259,7 +259,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.run(&["down"]);
+        self.run(&["down", "--all"]);
     }
 }
 

@@ -12,6 +12,7 @@ mod kubectl;
 mod logs;
 mod node;
 mod run;
+mod snapshot;
 mod status;
 mod up;
 
@@ -78,6 +79,7 @@ async fn dispatch(context: &Context, verb: &Verb, stop: impl Future<Output = ()>
         Verb::Bench(arguments) => bench::run(context, arguments, stop).await,
         Verb::Conformance(arguments) => conformance::run(context, arguments, stop).await,
         Verb::Run(arguments) => run::run(context, arguments, stop).await,
+        Verb::Snapshot(cli::Snapshot::Restore(arguments)) => snapshot::restore(context, arguments, stop).await,
         // What the others have under way is dropped, and takes with it what it started.
         verb => tokio::select! {
             done = simple(context, verb) => done,
@@ -95,6 +97,7 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Image(arguments) => image::run(context, arguments).await,
         Verb::Doctor => doctor::run(context).await,
         Verb::Export(arguments) => export::run(context, arguments).await,
+        Verb::Snapshot(arguments) => snapshot::run(context, arguments).await,
         Verb::Down(arguments) => down::run(context, arguments).await,
         Verb::Node(arguments) => node::run(context, arguments).await,
         Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) | Verb::Conformance(_) => Ok(Exit::Usage),

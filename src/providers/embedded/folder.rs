@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 
 /// Folder names beside the clusters' own that no cluster may take.
-const RESERVED: [&str; 1] = ["reports"];
+const RESERVED: [&str; 2] = ["reports", super::snapshot::FOLDER];
 
 /// Name of the file that is locked.
 const LOCK: &str = "lock";
@@ -223,7 +223,8 @@ impl Drop for Held {
 #[derive(Debug)]
 pub struct Lock(pub(super) File);
 
-fn remove_tree(path: &Path) -> Result<(), (PathBuf, io::Error)> {
+/// Removes a file or folder, also one whose owner may not write it; where it is gone there is nothing to do.
+pub(super) fn remove_tree(path: &Path) -> Result<(), (PathBuf, io::Error)> {
     let removed = match fs::symlink_metadata(path) {
         Ok(meta) if !meta.is_dir() => fs::remove_file(path),
         _ => fs::remove_dir_all(path),

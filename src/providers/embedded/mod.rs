@@ -9,6 +9,7 @@ pub mod machine;
 pub mod node;
 mod port;
 pub mod process;
+pub mod snapshot;
 mod spawn;
 mod state;
 
@@ -212,6 +213,15 @@ impl Provider for Embedded {
             took: start.elapsed(),
         })
     }
+}
+
+fn compose_error(
+    act: &str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    hint: Option<&str>,
+    class: crate::Class,
+) -> Error {
+    Error::Compose { act: act.to_owned(), source: source.into(), hint: hint.map(str::to_owned), class }
 }
 
 /// The program whose verb `node` runs a node: this one, the one beside it, or the one named in `TINDERBOX_PROGRAM`.
