@@ -94,3 +94,6 @@ impl Tokens {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
