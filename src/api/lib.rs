@@ -1,10 +1,11 @@
 //! What every room shares and no room owns: custom resource types and their definitions, quantities, quotas, selectors, names,
-//! schedules, pools of nodes, manifests as kubectl reads them, and the streams between the API server and a node. It must not
-//! talk to anything: no network, no clock, no files but time zones.
+//! schedules, pools of nodes, manifests as kubectl reads them, what is asked of the certificate authority, and the streams between
+//! the API server and a node. It must not talk to anything: no network, no clock, no files but time zones.
 
 #[macro_use]
 mod record;
 
+pub mod certificates;
 pub mod crd;
 pub mod cron;
 pub mod manifest;

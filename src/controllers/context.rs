@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use tinderbox_api::certificates::Authority;
 use tinderbox_api::pools::Pools;
 use tinderbox_client::{Applier, Caches, Clock, Recorder};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What the controllers have to be told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// The cluster's certificate authority (PEM), for `kube-root-ca.crt` in each namespace.
     pub ca: String,
+    /// What signs requests for certificates.
+    pub authority: Arc<dyn Authority>,
     /// Folder for the volumes that are made on demand; nothing outside it is ever created or removed.
     pub volumes_dir: PathBuf,
     /// Where the time comes from.

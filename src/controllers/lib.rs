@@ -1,9 +1,10 @@
 //! Kubernetes' own controllers and its scheduler, over any client: namespaces, garbage collection, workloads, services,
-//! accounts, volumes. Each one looks, plans and applies; none knows how the API is served or how pods run.
+//! accounts, certificates, volumes. Each one looks, plans and applies; none knows how the API is served or how pods run.
 
 mod accounts;
 mod aggregation;
 mod autoscaling;
+mod certificates;
 mod context;
 mod cronjobs;
 mod daemonsets;
@@ -26,6 +27,7 @@ mod resources;
 mod revisions;
 mod scheduler;
 mod statefulsets;
+mod tokens;
 mod volumes;
 
 use std::sync::Arc;
@@ -70,6 +72,8 @@ fn table(resources: &Resources) -> Vec<(&'static str, Run)> {
         ("cronjobs", Arc::new(cronjobs::run)),
         ("endpoints", Arc::new(endpoints::run)),
         ("volumes", Arc::new(volumes::run)),
+        ("tokens", Arc::new(tokens::run)),
+        ("certificates", Arc::new(certificates::run)),
         ("aggregation", Arc::new(aggregation::run)),
         ("nodes", Arc::new(nodes::run)),
         ("eviction", Arc::new(eviction::run)),

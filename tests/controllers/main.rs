@@ -13,6 +13,7 @@ mod scheduling;
 mod services;
 mod spark;
 mod statefulsets;
+mod tokens;
 mod volumes;
 mod workloads;
 mod world;

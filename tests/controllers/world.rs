@@ -1,7 +1,8 @@
 //! An API server in memory with all controllers, and waits that end when something is true.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, pin_mut};
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tinderbox_api::pools::Pools;
 use tinderbox_apiserver::auth::User;
+use tinderbox_apiserver::auth::pki::Pki;
 use tinderbox_apiserver::{ApiServer, Config};
 use tinderbox_client::{Clock, ManualClock};
 use tokio::time::timeout;
@@ -106,6 +108,7 @@ impl World {
         let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
         let config = tinderbox_controllers::Config {
             ca: "PEM".to_owned(),
+            authority: Arc::new(Pki::open(&dir.path().join("pki"), "node-0", SystemTime::now()).unwrap()),
             volumes_dir: dir.path().join("volumes"),
             clock: clock.clone(),
             node_grace: NODE_GRACE,

@@ -148,7 +148,7 @@ async fn complete(call: &Call, old: Option<&Value>, object: &mut Value) -> Resul
                 limits::admit(call, object)?;
             }
         }
-        ("certificates.k8s.io", "certificatesigningrequests") => requests::admit(&call.user, old, object),
+        ("certificates.k8s.io", "certificatesigningrequests") => requests::admit(call, old, object)?,
         _ => {}
     }
     Ok(())

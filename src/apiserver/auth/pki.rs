@@ -3,6 +3,7 @@
 //! Each key lies in one file with its certificate, mode 0600, written whole or not at all. It must not write kubeconfigs.
 
 mod sec1;
+mod signing;
 
 use std::fs;
 use std::io::Write as _;
