@@ -15,7 +15,6 @@ use tinderbox_client::{Error, Plan, Result, Step};
 use super::claims::Claims;
 use super::identity::{self, range, revision, start};
 use super::status::status;
-use crate::deployments::rolling::share;
 use crate::meta::{Claim, claim, is_deleting, selector};
 use crate::pods::{available_at, is_over, is_ready, phase};
 use crate::revisions::{Subject, template};
@@ -224,23 +223,16 @@ impl Roll<'_> {
         let partition = usize::try_from(partition).unwrap_or_default();
         let open = replicas.iter().skip(partition).rev();
         let is_old = |pod: &Pod| revision(pod) != self.update && !is_deleting(pod);
-        let Some(most) = rolling.and_then(|rolling| rolling.max_unavailable.as_ref()) else {
-            for (_, pod) in open {
-                if let Some(pod) = pod.as_ref().filter(|pod| is_old(pod)) {
-                    acts.pods.push(self.delete(pod));
-                    return;
-                }
-                if self.is_unavailable(pod.as_ref()) {
-                    return;
-                }
+        // `maxUnavailable` is behind a gate that is closed in this version.
+        for (_, pod) in open {
+            if let Some(pod) = pod.as_ref().filter(|pod| is_old(pod)) {
+                acts.pods.push(self.delete(pod));
+                return;
             }
-            return;
-        };
-        let count = i32::try_from(replicas.len()).unwrap_or(i32::MAX);
-        let most = usize::try_from(share(Some(most), count, false).max(1)).unwrap_or(1);
-        let unavailable = replicas.iter().filter(|(_, pod)| self.is_unavailable(pod.as_ref())).count();
-        let old = open.filter_map(|(_, pod)| pod.as_ref()).filter(|pod| is_old(pod));
-        old.take(most.saturating_sub(unavailable)).for_each(|pod| acts.pods.push(self.delete(pod)));
+            if self.is_unavailable(pod.as_ref()) {
+                return;
+            }
+        }
     }
 
     fn delete(&self, pod: &Pod) -> Step {

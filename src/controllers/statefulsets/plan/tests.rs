@@ -212,7 +212,7 @@ fn old_pods_are_replaced_from_the_last_down_to_the_partition() {
         (
             rolling(json!({"partition": 0, "maxUnavailable": 2})),
             ["old ready", "old ready", "old ready"],
-            vec!["delete pods n/db-2", "delete pods n/db-1"],
+            vec!["delete pods n/db-2"],
         ),
         (json!({"type": "OnDelete", "rollingUpdate": null}), ["old ready", "old ready", "old ready"], vec![]),
     ] {
