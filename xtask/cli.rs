@@ -225,7 +225,7 @@ pub(crate) struct SnapshotName {
 /// `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Which figures; all when absent.
+    /// Which figures, by name or by the first word of several, as in `scale`; all when absent.
     #[arg(value_name = "FIGURE")]
     pub(crate) figures: Vec<String>,
 }

@@ -18,14 +18,15 @@ use crate::image::Images;
 use crate::known::KnownImages;
 use crate::memory::MemoryWatch;
 use crate::objects::Objects;
-use crate::sandbox::{Exited, Place};
+use crate::runtime::Runtime;
+use crate::sandbox::Exited;
 use crate::services::Services;
 
 /// What all nodes of this process share.
 pub(crate) struct Shared {
     /// A client with the rights of a node.
     pub(crate) client: Client,
-    pub(crate) place: Arc<Place>,
+    pub(crate) place: Arc<dyn Runtime>,
     pub(crate) images: Arc<Images>,
     pub(crate) known_images: KnownImages,
     pub(crate) objects: Objects,

@@ -20,7 +20,8 @@ use crate::node::fleet::Fleet;
 use crate::objects::Objects;
 use crate::pods::handle::Pods;
 use crate::pods::{manager, remove_roots};
-use crate::sandbox::{Place, PlaceError};
+use crate::runtime::Runtime;
+use crate::sandbox::PlaceError;
 use crate::services::Services;
 use crate::stats::Meter;
 use crate::streams::Streams;
@@ -70,7 +71,7 @@ pub enum KubeletError {
 pub struct Kubelet {
     streams: Streams,
     fleet: Arc<Fleet>,
-    place: Arc<Place>,
+    place: Arc<dyn Runtime>,
     _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
@@ -80,7 +81,7 @@ impl Kubelet {
     ///
     /// # Errors
     /// When folders cannot be made, the API refuses the nodes, or the name server's address is taken.
-    pub async fn start(config: KubeletConfig, place: Arc<Place>) -> Result<Self, KubeletError> {
+    pub async fn start(config: KubeletConfig, place: Arc<dyn Runtime>) -> Result<Self, KubeletError> {
         let pods_folder = config.state_dir.join("pods");
         let persistent = config.state_dir.join("volumes");
         for path in [&pods_folder, &persistent] {
@@ -106,7 +107,7 @@ impl Kubelet {
         let mut tasks = vec![tokio::spawn(room::keep(shared.images.store().clone()))];
         if let Some(address) = config.cluster_dns {
             let address = SocketAddrV4::new(address, DNS_PORT);
-            let server = dns::Server::bind(&place, address, shared.services.clone(), &machine).await;
+            let server = dns::Server::bind(&*place, address, shared.services.clone(), &machine).await;
             let server = server.map_err(|source| KubeletError::Names { address, source })?;
             tasks.push(tokio::spawn(server.run()));
         }
@@ -123,12 +124,6 @@ impl Kubelet {
             place,
             _tasks: tasks.into_iter().map(AbortOnDropHandle::new).collect(),
         })
-    }
-
-    /// The place in which the pods run.
-    #[must_use]
-    pub fn place(&self) -> &Arc<Place> {
-        &self.place
     }
 
     /// Stops the agents, which leave the API as it is, and then ends every process of every pod with the place.

@@ -21,6 +21,7 @@ mod pods;
 mod probes;
 mod proxy;
 mod room;
+pub mod runtime;
 pub mod sandbox;
 mod services;
 mod stats;

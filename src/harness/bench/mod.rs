@@ -1,6 +1,7 @@
 //! `bench`: the figures that this project promises, beside their limits, measured on a cluster of its own that is taken away again.
 
 mod cluster;
+mod scale;
 mod spark;
 
 use serde::Serialize;
@@ -15,8 +16,22 @@ use crate::suggest;
 const CLUSTER: &str = "bench";
 
 /// The figures that can be asked for by name, in the order in which they are measured.
-pub const FIGURES: [&str; 8] =
-    ["up-first", "up-again", "pod-running", "node-memory", "place-memory", "down", "spark-driver", "spark-pi"];
+pub const FIGURES: [&str; 14] = [
+    "up-first",
+    "up-again",
+    "pod-running",
+    "node-memory",
+    "place-memory",
+    "down",
+    "spark-driver",
+    "spark-pi",
+    "scale-create",
+    "scale-watch",
+    "scale-watch-late",
+    "scale-list",
+    "scale-pods",
+    "scale-memory",
+];
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -77,7 +92,12 @@ impl BenchReport {
     }
 }
 
-/// Measures the figures named, or all. The cluster is taken away at the end, however that comes about.
+/// Whether a name means a figure: its own, or the first word of several.
+fn means(name: &str, figure: &str) -> bool {
+    figure.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// Measures the figures named (by name, or by the first word of several), or all. The cluster is taken away at the end, however that comes about.
 ///
 /// # Errors
 /// When a name is not known, or something cannot be measured.
@@ -88,7 +108,7 @@ pub async fn bench(
     talk: &Talk,
 ) -> Result<BenchReport, Error> {
     for name in names {
-        if !FIGURES.contains(&name.as_str()) {
+        if !FIGURES.iter().any(|figure| means(name, figure)) {
             let near = suggest::nearest(name, FIGURES);
             return Err(Error::Usage {
                 message: format!("there is no figure called {name:?}"),
@@ -99,7 +119,8 @@ pub async fn bench(
             });
         }
     }
-    let wanted = |any: &[&str]| names.is_empty() || names.iter().any(|name| any.contains(&name.as_str()));
+    let wanted =
+        |any: &[&str]| names.is_empty() || names.iter().any(|name| any.iter().any(|figure| means(name, figure)));
     let mut own = project.clone();
     CLUSTER.clone_into(&mut own.cluster);
     // A port of the user's choice is their own cluster's.
@@ -111,8 +132,11 @@ pub async fn bench(
         if wanted(&FIGURES[..6]) {
             figures.extend(cluster::measure(&own, talk).await?);
         }
-        if wanted(&FIGURES[6..]) {
+        if wanted(&FIGURES[6..8]) {
             figures.extend(spark::measure(&own, talk).await?);
+        }
+        if wanted(&FIGURES[8..]) {
+            figures.extend(scale::measure(talk).await?);
         }
         figures.retain(|figure| wanted(&[figure.name]));
         Ok(figures)

@@ -15,7 +15,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use self::message::Reply;
-use crate::sandbox::{Place, PlaceError};
+use crate::runtime::Runtime;
+use crate::sandbox::PlaceError;
 use crate::services::Services;
 
 /// Questions that are forwarded at once.
@@ -42,7 +43,7 @@ struct Names {
 impl Server {
     /// Binds both sockets; `machine` is the machine's `/etc/resolv.conf`.
     pub(crate) async fn bind(
-        place: &Place,
+        place: &dyn Runtime,
         address: SocketAddrV4,
         services: Services,
         machine: &str,

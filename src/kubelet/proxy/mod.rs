@@ -13,7 +13,8 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::balance::Balance;
-use crate::sandbox::{Place, PlaceError};
+use crate::runtime::Runtime;
+use crate::sandbox::PlaceError;
 use crate::services::{Name, Port, Protocol, Services, Table};
 
 /// Addresses that could not be bound are tried again after this time.
@@ -53,7 +54,7 @@ fn wanted(table: &Table) -> BTreeMap<Front, (Name, Port, Option<Duration>)> {
 }
 
 /// Keeps listeners in line with the services until it is aborted.
-pub(crate) async fn run(place: Arc<Place>, services: Services) {
+pub(crate) async fn run(place: Arc<dyn Runtime>, services: Services) {
     let mut changes = services.changes();
     let mut open: BTreeMap<Front, (Name, Port, Option<Duration>, AbortOnDropHandle<()>)> = BTreeMap::new();
     loop {
@@ -90,7 +91,7 @@ pub(crate) async fn run(place: Arc<Place>, services: Services) {
     }
 }
 
-async fn listen(place: &Arc<Place>, front: Front, balance: Balance) -> Result<AbortOnDropHandle<()>, PlaceError> {
+async fn listen(place: &Arc<dyn Runtime>, front: Front, balance: Balance) -> Result<AbortOnDropHandle<()>, PlaceError> {
     let failed = |source| PlaceError::Failed { attempted: format!("listen on {}", front.socket()), source };
     let task = match front.protocol {
         Protocol::Tcp => {

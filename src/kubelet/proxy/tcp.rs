@@ -7,14 +7,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::balance::Balance;
-use crate::sandbox::Place;
+use crate::runtime::Runtime;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// After a failed accept (no descriptors left …).
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts until it is aborted; connections live on.
-pub(super) async fn serve(place: Arc<Place>, listener: TcpListener, balance: Balance) {
+pub(super) async fn serve(place: Arc<dyn Runtime>, listener: TcpListener, balance: Balance) {
     let balance = Arc::new(balance);
     loop {
         match listener.accept().await {
@@ -22,7 +22,7 @@ pub(super) async fn serve(place: Arc<Place>, listener: TcpListener, balance: Bal
                 let (place, balance) = (place.clone(), balance.clone());
                 tokio::spawn(async move {
                     let order = balance.order(from.ip());
-                    forward(&place, client, order).await;
+                    forward(&*place, client, order).await;
                 });
             }
             Err(error) => {
@@ -33,7 +33,7 @@ pub(super) async fn serve(place: Arc<Place>, listener: TcpListener, balance: Bal
     }
 }
 
-async fn forward(place: &Place, mut client: TcpStream, order: Vec<std::net::SocketAddrV4>) {
+async fn forward(place: &dyn Runtime, mut client: TcpStream, order: Vec<std::net::SocketAddrV4>) {
     for address in order {
         let connected = match timeout(CONNECT, place.connect_tcp(None, address)).await {
             Ok(Ok(stream)) => TcpStream::from_std(stream),

@@ -9,7 +9,7 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use super::balance::Balance;
-use crate::sandbox::Place;
+use crate::runtime::Runtime;
 
 const QUIET: Duration = Duration::from_secs(60);
 const LARGEST: usize = 65_535;
@@ -19,7 +19,7 @@ const CLIENTS: usize = 1024;
 type Sessions = Arc<Mutex<HashMap<SocketAddr, Arc<UdpSocket>>>>;
 
 /// Forwards until it is aborted.
-pub(super) async fn serve(place: Arc<Place>, socket: UdpSocket, balance: Balance) {
+pub(super) async fn serve(place: Arc<dyn Runtime>, socket: UdpSocket, balance: Balance) {
     let socket = Arc::new(socket);
     let sessions = Sessions::default();
     let mut buffer = vec![0; LARGEST];
@@ -35,7 +35,7 @@ pub(super) async fn serve(place: Arc<Place>, socket: UdpSocket, balance: Balance
         let known = lock(&sessions).get(&client).cloned();
         let session = match known {
             Some(session) => Some(session),
-            None => open(&place, &socket, &sessions, &balance, client).await,
+            None => open(&*place, &socket, &sessions, &balance, client).await,
         };
         if let Some(session) = session {
             // A datagram may be lost: that is what they are like.
@@ -49,7 +49,7 @@ fn lock(sessions: &Sessions) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, Ar
 }
 
 async fn open(
-    place: &Place,
+    place: &dyn Runtime,
     front: &Arc<UdpSocket>,
     sessions: &Sessions,
     balance: &Balance,

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
-use tinderbox_api::pools::Pools;
+use tinderbox_api::pools::{Capacity, Pools};
 use tinderbox_api::streams::PodStreams;
 use tinderbox_apiserver::auth::pki::Pki;
 use tinderbox_apiserver::auth::token::Tokens;
@@ -21,6 +21,7 @@ use tinderbox_apiserver::{ApiServer, Config, HISTORY};
 use tinderbox_client::{Clock, wait};
 use tinderbox_kubelet::cgroups::Groups;
 use tinderbox_kubelet::image::{Images, Quiet, cache_dir, language_folders};
+use tinderbox_kubelet::runtime::Runtime;
 use tinderbox_kubelet::sandbox::{Place, PlaceConfig, PlaceError};
 use tinderbox_kubelet::{Kubelet, KubeletConfig, capacity_of_machine};
 use tinderbox_platform::Account;
@@ -53,7 +54,7 @@ pub(super) fn node_name(cluster: &str) -> String {
 
 /// A running cluster.
 pub(super) struct Cluster {
-    pub(super) pki: Pki,
+    pub(super) pki: Arc<Pki>,
     server: ApiServer,
     kubelet: Arc<Kubelet>,
     controllers: TaskTracker,
@@ -69,7 +70,20 @@ impl Cluster {
         outside: TcpListener,
         ingress: TcpListener,
     ) -> Result<Self, Error> {
-        let (place, pki, store) = tokio::try_join!(place(folder, settings), keys(folder), store(folder))?;
+        let place = async { Ok(Arc::new(place(folder, settings).await?) as Arc<dyn Runtime>) };
+        Self::over(place, capacity_of_machine(folder.path()), folder, settings, [outside, ingress]).await
+    }
+
+    /// The same over any runtime, whose machine offers `capacity`. The listeners are those of the API and of Ingresses.
+    pub(super) async fn over(
+        runtime: impl Future<Output = Result<Arc<dyn Runtime>, Error>>,
+        capacity: Capacity,
+        folder: &Folder,
+        settings: &Settings,
+        [outside, ingress]: [TcpListener; 2],
+    ) -> Result<Self, Error> {
+        let (place, pki, store) = tokio::try_join!(runtime, keys(folder), store(folder))?;
+        let pki = Arc::new(pki);
         let tokens = pki.token_key().map_err(failed("read the key of tokens"))?;
         let tokens = Tokens::from_pem(&tokens).map_err(failed("use the key of tokens"))?;
         let tls = pki.server_config().map_err(failed("set up TLS"))?;
@@ -91,9 +105,10 @@ impl Cluster {
             Client::new(server.service_as(User::authenticated(name, &[group])).called(agent), "default")
         };
         let (controllers, token) = (TaskTracker::new(), CancellationToken::new());
-        let pools = Pools::new(folder.name(), &settings.nodes, capacity_of_machine(folder.path()));
+        let pools = Pools::new(folder.name(), &settings.nodes, capacity);
         let config = tinderbox_controllers::Config {
             ca: pki.ca_certificate().to_owned(),
+            authority: pki.clone(),
             volumes_dir: folder.of_pods()[1].clone(),
             clock: Clock::system(),
             node_grace: Duration::from_secs(timing.grace_seconds.into()),
@@ -128,7 +143,7 @@ impl Cluster {
             groups: groups(folder).await?,
         };
         let reader = config.client.clone();
-        let kubelet = Arc::new(Kubelet::start(config, Arc::new(place)).await.map_err(failed("start the kubelet"))?);
+        let kubelet = Arc::new(Kubelet::start(config, place).await.map_err(failed("start the kubelet"))?);
         server.set_streams(&kubelet);
         let ingress = tokio::net::TcpListener::from_std(ingress).map_err(failed("listen"))?;
         let streams = Arc::clone(&kubelet) as Arc<dyn PodStreams>;

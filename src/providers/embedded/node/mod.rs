@@ -3,6 +3,7 @@
 
 mod compose;
 mod memory;
+pub mod rehearsal;
 
 use std::path::Path;
 use std::time::SystemTime;
