@@ -22,14 +22,15 @@ const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 
 pub(super) fn admit(call: &Call, old: Option<&Value>, request: &mut Value) -> Result<(), ApiError> {
     if let Some(old) = old {
-        let (verb, act) = match call.path.subresource.as_str() {
-            "approval" => ("approve", "approve"),
-            "status" if old["status"]["certificate"] != request["status"]["certificate"] => ("sign", "sign"),
-            _ => ("", ""),
+        let same = |field: &str| old["status"][field] == request["status"][field];
+        let verb = match call.path.subresource.as_str() {
+            "approval" => "approve",
+            "status" if !same("certificate") || !same("conditions") => "sign",
+            _ => "",
         };
         let signer = old["spec"]["signerName"].as_str().unwrap_or_default();
         if !verb.is_empty() && !may(call, verb, signer) {
-            let message = format!("user not permitted to {act} requests with signerName {signer:?}");
+            let message = format!("user not permitted to {verb} requests with signerName {signer:?}");
             return Err(ApiError::forbidden((GROUP, "certificatesigningrequests"), &call.path.name, &message));
         }
     } else if request["spec"]["signerName"] == CLIENT_SIGNER && is_of_masters(&request["spec"]["request"]) {

@@ -52,8 +52,7 @@ impl Machine {
 
     /// What apt would download to have the packages: themselves and what they depend on, without what is installed.
     pub(super) fn missing(&self, packages: &[String]) -> Result<Vec<Archive>, PackageError> {
-        let fail = PackageError::io("make a folder below", Path::new("/tmp"));
-        let empty = tempfile::tempdir().map_err(fail)?;
+        let empty = tempfile::tempdir().map_err(PackageError::io("make a folder in", &std::env::temp_dir()))?;
         let mut apt = self.apt(empty.path())?;
         apt.args(["install", "--print-uris", "--yes", "--no-install-recommends", "--no-upgrade", "--"]).args(packages);
         let told = succeeded(run(&mut apt, "apt-get")?, || format!("find the packages {}", packages.join(" ")))?;
