@@ -8,6 +8,8 @@ use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use rcgen::{CertificateParams, DnType, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tinderbox_apiserver::auth::User;
 use tinderbox_apiserver::auth::pki::user_of_certificate;
@@ -117,9 +119,7 @@ async fn who_is_approved_gets_a_certificate() {
         request.status.as_ref().is_some_and(|status| status.certificate.is_some())
     });
     let pem = signed.await.status.unwrap().certificate.unwrap().0;
-    let der = rustls::pki_types::CertificateDer::from(
-        <rustls::pki_types::CertificateDer<'_> as rustls::pki_types::pem::PemObject>::from_pem_slice(&pem).unwrap(),
-    );
+    let der = CertificateDer::from_pem_slice(&pem).unwrap();
     let user = user_of_certificate(&der).unwrap();
     assert_eq!((user.name.as_str(), user.groups[0].as_str()), ("jane", "dev"));
 
