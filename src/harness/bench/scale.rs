@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
-use kube::api::{Api, ListParams, PostParams, WatchEvent, WatchParams};
+use kube::Resource as _;
+use kube::api::{Api, ListParams, PostParams, Request, WatchParams};
 use kube::runtime::watcher;
 use serde_json::{Value, json};
 use tinderbox_client::wait;
@@ -61,8 +62,8 @@ async fn on(rehearsal: &Rehearsal, talk: &Talk) -> Result<Vec<Figure>, Error> {
     let from = first.map_err(Error::api("list config maps"))?.metadata.resource_version.unwrap_or_default();
     let mut watching = Vec::new();
     for number in 0..WATCHERS {
-        let api = Api::default_namespaced(clients[number % WRITERS].client.clone());
-        watching.push(tokio::spawn(watch(api, from.clone(), clock.clone())));
+        let client = clients[number % WRITERS].client.clone();
+        watching.push(tokio::spawn(watch(client, from.clone(), clock.clone())));
     }
     let busy = write(&clients, 0..WATCHED, |api, number| map(api, number, clock.clone())).await?;
     let mut late = Vec::with_capacity(WATCHED * WATCHERS);
@@ -74,8 +75,7 @@ async fn on(rehearsal: &Rehearsal, talk: &Talk) -> Result<Vec<Figure>, Error> {
 
     talk.tell(Event::Step(format!("writing config maps until there are {MAPS}")));
     let calm = write(&clients, WATCHED..MAPS, |api, number| map(api, number, clock.clone())).await?;
-    let lists = lists(Api::default_namespaced(client.clone())).await?;
-    let [page, all] = lists.map(millis);
+    let [page, all] = lists(&client).await?.map(millis);
 
     talk.tell(Event::Step(format!("making {PODS} pods")));
     let began = Instant::now();
@@ -154,17 +154,17 @@ fn typed<K: serde::de::DeserializeOwned>(object: Value) -> Result<K, Error> {
     serde_json::from_value(object).map_err(|error| Error::Internal(format!("the object has a wrong form: {error}")))
 }
 
-/// How long each of the config maps took until it was seen.
-async fn watch(api: Api<ConfigMap>, from: String, clock: Arc<Instant>) -> Result<Vec<Duration>, Error> {
-    let failed = || Error::api("watch config maps");
-    let params = WatchParams::default().timeout(290);
-    let mut events = api.watch(&params, &from).await.map_err(failed())?.boxed();
+/// How long each of the config maps took until a watcher had its line. Lines are not read further: the server is measured.
+async fn watch(client: kube::Client, from: String, clock: Arc<Instant>) -> Result<Vec<Duration>, Error> {
+    let request = requests().watch(&WatchParams::default().timeout(290), &from);
+    let request = request.map_err(|error| Error::Internal(format!("cannot ask for a watch: {error}")))?;
+    let stream = client.request_stream(request).await.map_err(Error::api("watch config maps"))?;
+    let mut lines = std::pin::pin!(stream.lines());
     let mut seen = Vec::with_capacity(WATCHED);
     while seen.len() < WATCHED {
-        let Some(event) = events.try_next().await.map_err(failed())? else { break };
-        let WatchEvent::Added(object) = event else { continue };
-        let at = object.data.as_ref().and_then(|data| data.get("at")?.parse().ok()).map(Duration::from_micros);
-        seen.extend(at.map(|at| clock.elapsed().saturating_sub(at)));
+        let Some(Ok(line)) = lines.next().await else { break };
+        let at = line.split_once("\"at\":\"").and_then(|(_, rest)| rest.split('"').next()?.parse().ok());
+        seen.extend(at.map(|at| clock.elapsed().saturating_sub(Duration::from_micros(at))));
     }
     if seen.len() < WATCHED {
         return Err(Error::Internal(format!("a watcher saw {} of {WATCHED} config maps", seen.len())));
@@ -172,14 +172,20 @@ async fn watch(api: Api<ConfigMap>, from: String, clock: Arc<Instant>) -> Result
     Ok(seen)
 }
 
-/// How long a list of 2000 takes, and one of all: the medians of several.
-async fn lists(api: Api<ConfigMap>) -> Result<[Duration; 2], Error> {
+fn requests() -> Request {
+    Request::new(ConfigMap::url_path(&(), Some("default")))
+}
+
+/// How long a list of 2000 takes until all of its text is there, and one of all: the medians of several.
+async fn lists(client: &kube::Client) -> Result<[Duration; 2], Error> {
     let mut medians = [Duration::ZERO; 2];
     for (median, params) in medians.iter_mut().zip([ListParams::default().limit(2000), ListParams::default()]) {
         let mut times = Vec::new();
         for _ in 0..5 {
+            let request = requests().list(&params);
+            let request = request.map_err(|error| Error::Internal(format!("cannot ask for a list: {error}")))?;
             let began = Instant::now();
-            api.list(&params).await.map_err(Error::api("list config maps"))?;
+            client.request_text(request).await.map_err(Error::api("list config maps"))?;
             times.push(began.elapsed());
         }
         times.sort();

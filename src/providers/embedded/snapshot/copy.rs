@@ -14,14 +14,15 @@ use crate::embedded::compose_error;
 use crate::embedded::folder::remove_tree;
 use crate::{Class, Error};
 
-const PREFIX: &str = ".new-";
+/// With what the names of folders begin that are not whole.
+const PREFIX: &str = ".part-";
 
 /// A folder that is removed again unless it is kept.
 pub(super) struct Fresh(Option<PathBuf>);
 
 impl Fresh {
     pub(super) fn new(within: &Path) -> Result<Self, Error> {
-        let path = within.join(format!("{PREFIX}{}", std::process::id()));
+        let path = unfinished(within);
         let made = DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|source| Error::File { act: "make the folder", path: path.clone(), source })?;
         Ok(Self(Some(path)))
@@ -52,8 +53,13 @@ impl Drop for Fresh {
     }
 }
 
-/// Whether this is the name of a copy that was cut off.
-pub(super) fn is_fresh(name: &OsStr) -> bool {
+/// Where this process makes or removes one.
+pub(super) fn unfinished(within: &Path) -> PathBuf {
+    within.join(format!("{PREFIX}{}", std::process::id()))
+}
+
+/// Whether a folder of this name is one that somebody was making or removing.
+pub(super) fn is_unfinished(name: &OsStr) -> bool {
     name.to_string_lossy().starts_with(PREFIX)
 }
 

@@ -174,9 +174,10 @@ impl Snapshots {
         let path = self.dir.join(name);
         let remove =
             |path: &Path| remove_tree(path).map_err(|(path, source)| Error::File { act: "remove", path, source });
-        // First of all: without it the rest is no snapshot, wherever the removal is cut off.
-        remove(&path.join(NOTE))?;
-        remove(&path)?;
+        // First of all: under this name it is no snapshot, wherever the removal is cut off.
+        let gone = copy::unfinished(&self.dir);
+        fs::rename(&path, &gone).map_err(|source| Error::File { act: "remove", path, source })?;
+        remove(&gone)?;
         drop(own);
         // It stays where anything else is in it.
         let others = fs::read_dir(&self.dir).into_iter().flatten().flatten().any(|entry| entry.file_name() != "lock");
@@ -231,8 +232,7 @@ impl Snapshots {
             lock.lock().map_err(fail("lock"))?;
         }
         for entry in fs::read_dir(&self.dir).map_err(fail("list"))?.flatten() {
-            let whole = entry.path().join(NOTE).exists() && !copy::is_fresh(&entry.file_name());
-            if entry.file_name() != "lock" && !whole {
+            if copy::is_unfinished(&entry.file_name()) {
                 let removed = remove_tree(&entry.path());
                 removed.map_err(|(path, source)| Error::File { act: "remove", path, source })?;
             }
