@@ -2,8 +2,8 @@
 //! library it asks only where Spark lies on this machine.
 
 mod child;
-mod images;
 mod data;
+mod images;
 mod ingress;
 mod interrupts;
 mod kubectl;
