@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cgroups::Group;
-use crate::sandbox::{Place, Usage};
+use crate::runtime::Runtime;
+use crate::sandbox::Usage;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -32,7 +33,7 @@ pub(crate) struct MemoryWatch {
 
 impl MemoryWatch {
     /// Starts looking; while there is nothing to look at that costs nothing.
-    pub(crate) fn start(place: Arc<Place>) -> Self {
+    pub(crate) fn start(place: Arc<dyn Runtime>) -> Self {
         let table = Table::default();
         let task = tokio::spawn(look(table.clone(), place));
         Self { table, _task: AbortOnDropHandle::new(task) }
@@ -44,7 +45,7 @@ impl MemoryWatch {
     }
 }
 
-async fn look(table: Table, place: Arc<Place>) {
+async fn look(table: Table, place: Arc<dyn Runtime>) {
     loop {
         tokio::time::sleep(PAUSE).await;
         let ids = after_kills(&table);

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::sandbox::{ContainerSpec, ExecSpec, Exited, HostIds, Place, PlaceError, PodSandbox, Started};
+use crate::sandbox::{ContainerSpec, ExecSpec, Exited, HostIds, Place, PlaceError, PodSandbox, Started, Usage};
 
 /// The answer to a request.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, PlaceError>>;
@@ -32,6 +32,8 @@ pub trait Runtime: Send + Sync {
     fn signal<'a>(&'a self, id: &'a str, signal: i32) -> Answer<'a, ()>;
     /// [`Place::resize`].
     fn resize<'a>(&'a self, id: &'a str, columns: u16, rows: u16) -> Answer<'a, ()>;
+    /// [`Place::usage`].
+    fn usage(&self, ids: Vec<String>, shares: bool) -> Answer<'_, Vec<(String, Usage)>>;
     /// [`Place::remove_pod`].
     fn remove_pod<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
     /// [`Place::exits`].
@@ -75,6 +77,10 @@ impl Runtime for Place {
 
     fn resize<'a>(&'a self, id: &'a str, columns: u16, rows: u16) -> Answer<'a, ()> {
         Self::resize(self, id, columns, rows).boxed()
+    }
+
+    fn usage(&self, ids: Vec<String>, shares: bool) -> Answer<'_, Vec<(String, Usage)>> {
+        Self::usage(self, ids, shares).boxed()
     }
 
     fn remove_pod<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {

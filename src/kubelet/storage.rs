@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 use tinderbox_api::quantity::Quantity;
 
 use crate::pods::handle::PodHandle;
-use crate::sandbox::Place;
+use crate::runtime::Runtime;
 
 const RESOURCE: &str = "ephemeral-storage";
 /// Between two looks; a look that takes long is followed by a pause many times as long.
@@ -91,7 +91,7 @@ impl Bounds {
 }
 
 /// Looks until the pod has too much, and tells that.
-pub(crate) async fn watch(bounds: Bounds, place: Arc<Place>, pod: Arc<PodHandle>, tell: impl Fn(String)) {
+pub(crate) async fn watch(bounds: Bounds, place: Arc<dyn Runtime>, pod: Arc<PodHandle>, tell: impl Fn(String)) {
     let bounds = Arc::new(bounds);
     let mut pause = PAUSE;
     loop {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tinderbox_api::pools::Capacity;
 use tinderbox_kubelet::capacity_of_machine;
 use tinderbox_kubelet::runtime::{Answer, Runtime};
-use tinderbox_kubelet::sandbox::{ContainerSpec, ExecSpec, Exited, HostIds, PlaceError, PodSandbox, Started};
+use tinderbox_kubelet::sandbox::{ContainerSpec, ExecSpec, Exited, HostIds, PlaceError, PodSandbox, Started, Usage};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::compose::Cluster;
@@ -167,6 +167,10 @@ impl Runtime for Pretence {
 
     fn resize<'a>(&'a self, _: &'a str, _: u16, _: u16) -> Answer<'a, ()> {
         ready(Ok(()), "resize")
+    }
+
+    fn usage(&self, _: Vec<String>, _: bool) -> Answer<'_, Vec<(String, Usage)>> {
+        ready(Ok(Vec::new()), "look at containers")
     }
 
     fn remove_pod<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
