@@ -70,19 +70,23 @@ impl Cluster {
         outside: TcpListener,
         ingress: TcpListener,
     ) -> Result<Self, Error> {
-        let place = async { Ok(Arc::new(place(folder, settings).await?) as Arc<dyn Runtime>) };
+        let place = async {
+            let place: Arc<dyn Runtime> = Arc::new(place(folder, settings).await?);
+            Ok((place, groups(folder).await?))
+        };
         Self::over(place, capacity_of_machine(folder.path()), folder, settings, [outside, ingress]).await
     }
 
-    /// The same over any runtime, whose machine offers `capacity`. The listeners are those of the API and of Ingresses.
+    /// The same over any runtime, with control groups where it has some, whose machine offers `capacity`. The listeners are those
+    /// of the API and of Ingresses.
     pub(super) async fn over(
-        runtime: impl Future<Output = Result<Arc<dyn Runtime>, Error>>,
+        runtime: impl Future<Output = Result<(Arc<dyn Runtime>, Option<Groups>), Error>>,
         capacity: Capacity,
         folder: &Folder,
         settings: &Settings,
         [outside, ingress]: [TcpListener; 2],
     ) -> Result<Self, Error> {
-        let (place, pki, store) = tokio::try_join!(runtime, keys(folder), store(folder))?;
+        let ((place, groups), pki, store) = tokio::try_join!(runtime, keys(folder), store(folder))?;
         let pki = Arc::new(pki);
         let tokens = pki.token_key().map_err(failed("read the key of tokens"))?;
         let tokens = Tokens::from_pem(&tokens).map_err(failed("use the key of tokens"))?;
@@ -140,7 +144,7 @@ impl Cluster {
             cluster_dns: Some(DNS),
             state_dir: folder.path().to_owned(),
             images: Arc::new(Images::new(cache_dir(), settings.images.clone(), Arc::new(Quiet))),
-            groups: groups(folder).await?,
+            groups,
         };
         let reader = config.client.clone();
         let kubelet = Arc::new(Kubelet::start(config, place).await.map_err(failed("start the kubelet"))?);

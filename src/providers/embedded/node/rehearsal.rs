@@ -46,7 +46,7 @@ impl Rehearsal {
         folder.create()?;
         let listeners = [port::bind("the API", 0, None)?, port::bind("Ingress", 0, None)?];
         let number = listeners[0].port;
-        let runtime = async { Ok(Arc::new(Pretence::default()) as Arc<dyn Runtime>) };
+        let runtime = async { Ok((Arc::new(Pretence::default()) as Arc<dyn Runtime>, None)) };
         let capacity = Capacity { pods, ..capacity_of_machine(folder.path()) };
         let listeners = listeners.map(|bound| bound.listener);
         let cluster = Cluster::over(runtime, capacity, &folder, &Settings::default(), listeners).await?;
