@@ -80,13 +80,19 @@ impl Bounds {
         Some(format!("Container {name} exceeded its local ephemeral storage limit \"{limit}\". "))
     }
 
-    /// What lies in volumes and logs.
-    fn on_disk(&self) -> Seen {
+    /// What lies in volumes and logs, and in the roots of the containers that run, by the ids of their runs.
+    fn on_disk(&self, running: &[(String, String)]) -> Seen {
         let volumes =
             self.volumes.iter().map(|(name, _)| (name.clone(), size(&self.folder.join("volumes").join(name))));
         let logs = fs::read_dir(self.folder.join("logs")).into_iter().flatten().flatten();
         let containers = logs.map(|entry| (entry.file_name().to_string_lossy().into_owned(), size(&entry.path())));
-        Seen { volumes: volumes.collect(), containers: containers.collect() }
+        let mut seen = Seen { volumes: volumes.collect(), containers: containers.collect() };
+        for (name, run) in running {
+            // Images with layers; the roots of others are memory.
+            *seen.containers.entry(name.clone()).or_default() +=
+                size(&self.folder.join("roots").join(run).join("upper"));
+        }
+        seen
     }
 }
 
@@ -97,13 +103,13 @@ pub(crate) async fn watch(bounds: Bounds, place: Arc<dyn Runtime>, pod: Arc<PodH
     loop {
         tokio::time::sleep(pause).await;
         let began = Instant::now();
-        let looking = bounds.clone();
-        let Ok(mut seen) = tokio::task::spawn_blocking(move || looking.on_disk()).await else { return };
-        let live = pod.live();
-        let ids = live.iter().map(|(_, live)| live.id.clone()).collect();
+        let running: Vec<_> = pod.live().into_iter().map(|(name, live)| (name, live.id.clone())).collect();
+        let (looking, runs) = (bounds.clone(), running.clone());
+        let Ok(mut seen) = tokio::task::spawn_blocking(move || looking.on_disk(&runs)).await else { return };
+        let ids = running.iter().map(|(_, run)| run.clone()).collect();
         let Ok(roots) = place.usage(ids, false).await else { return };
-        for (name, live) in live {
-            let written = roots.iter().find(|(id, _)| *id == live.id).map_or(0, |(_, usage)| usage.written);
+        for (name, run) in running {
+            let written = roots.iter().find(|(id, _)| *id == run).map_or(0, |(_, usage)| usage.written);
             *seen.containers.entry(name).or_default() += written;
         }
         if let Some(message) = bounds.broken(&seen) {

@@ -34,11 +34,16 @@ pub(super) fn plan(observed: &Observed, pools: &Pools, memory: &mut Memory) -> P
     let mut waiting: Vec<&Arc<Pod>> = observed.pods.iter().filter(|pod| waits(pod)).collect();
     waiting.sort_by_key(|pod| (std::cmp::Reverse(priority(pod)), created(&***pod)));
     memory.told.retain(|uid, _| waiting.iter().any(|pod| pod.uid().as_deref() == Some(uid)));
+    // The pools of the nodes that are made here, whose seats follow those that were there.
+    let (there, mut coming) = (hall.seats.len(), Vec::<&str>::new());
     let mut helped: BTreeMap<&str, Vec<&Arc<Pod>>> = BTreeMap::new();
     for pod in waiting {
         let fitting = (0..hall.seats.len()).find(|at| verdict::fits(pod, &hall, *at));
         if let Some(at) = fitting {
             hall.seats[at].take(pod);
+            if let Some(pool) = at.checked_sub(there).and_then(|new| coming.get(new).copied()) {
+                helped.entry(pool).or_default().push(pod);
+            }
             continue;
         }
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
@@ -54,6 +59,7 @@ pub(super) fn plan(observed: &Observed, pools: &Pools, memory: &mut Memory) -> P
                 let mut seat = growth.add(pool);
                 seat.take(pod);
                 hall.seats.push(seat);
+                coming.push(pool.name.as_str());
                 helped.entry(&pool.name).or_default().push(pod);
             }
             None => {

@@ -85,6 +85,7 @@ fn a_pool_grows_for_what_fits_nowhere() {
             "TriggeredScaleUp: pod triggered scale-up: [{base 1->2 (max: 2)}]",
             "ScaledUpGroup: Scale-up: setting group big size to 1 instead of 0 (max: 3)",
             "TriggeredScaleUp: pod triggered scale-up: [{big 0->1 (max: 3)}]",
+            "TriggeredScaleUp: pod triggered scale-up: [{big 0->1 (max: 3)}]",
         ]
     );
     // The nodes are on their way: no more are made for the same pods.

@@ -203,7 +203,7 @@ pub struct Usage {
     pub cpu: Duration,
     /// Live processes.
     pub processes: u32,
-    /// Bytes written into its root, which is memory here.
+    /// Bytes written into its root, where that is memory.
     pub written: u64,
 }
 
