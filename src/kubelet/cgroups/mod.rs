@@ -173,14 +173,18 @@ impl Group {
     }
 }
 
-/// Removes what a place that has ended, or is about to, left, as its folder tells.
+/// Removes what a place that has ended, or is about to, left: what its folder tells, and what it would be called where the folder tells
+/// nothing any more.
 pub fn clear(state_dir: &Path) {
-    let Ok(noted) = fs::read_to_string(record(state_dir)) else { return };
-    let ours =
-        |path: &&Path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
+    let noted = fs::read_to_string(record(state_dir)).unwrap_or_default();
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(PREFIX))
+    };
+    let usual = find::find(&format!("{PREFIX}{}", mark(state_dir))).map(|kind| kind.folders()).unwrap_or_default();
     let mut failure = None;
-    for path in noted.lines().map(Path::new).filter(ours) {
-        failure = remove_when_empty(path).err().or(failure);
+    for path in noted.lines().map(PathBuf::from).filter(ours).chain(usual) {
+        failure = remove_when_empty(&path).err().or(failure);
     }
     match failure {
         // Then the next start finds it again.
