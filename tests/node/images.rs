@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{Node, Pod, Secret};
 use kube::api::Api;
 use serde_json::{Value, json};
 use tinderbox_api::streams::{ExecOptions, PodStreams};
+use tinderbox_kubelet::image::oci::Store;
 use tinderbox_kubelet::sandbox::HostIds;
 use tinderbox_tests::oci::{self, busybox};
 use tinderbox_tests::registry::{Manners, Registry};
@@ -279,6 +280,16 @@ async fn what_cannot_be_had_is_told_in_kubernetes_words() {
         let never = format!("ErrImageNeverPull: Container image \"{image}\" is not present with pull policy of Never");
         assert_eq!(said.contains(&never), reason == "ErrImageNeverPull", "{said:?}");
     }
+    // What was loaded is not used under a policy that asks the registry, and the way out is told.
+    let archive = cluster.state_dir().join("app.tar");
+    std::fs::write(&archive, busybox(&run()).archive("localhost:1/loaded:latest")).unwrap();
+    let store = Store::new(&cluster.state_dir().join("cache"), HostIds::of_this_process());
+    store.load(Some(&archive), None).await.unwrap();
+    let made = cluster.pod("loaded", pod("localhost:1/loaded", &json!({}))).await;
+    let message = refused(&cluster, &made, "ErrImagePull").await;
+    assert!(message.ends_with("imagePullPolicy IfNotPresent uses it without asking the registry)"), "{message}");
+    let made = cluster.pod("present", pod("localhost:1/loaded", &json!({"imagePullPolicy": "IfNotPresent"}))).await;
+    cluster.until_phase(&made, "Succeeded").await;
     // A native image needs no registry, whatever the policy.
     for policy in ["Always", "Never"] {
         let name = policy.to_lowercase();

@@ -36,6 +36,8 @@ pub enum ImageError {
     Pull {
         /// The whole name.
         name: String,
+        /// The store has an image of that name, which the pull policy did not let be used.
+        is_here: bool,
         /// What happened.
         source: OciError,
     },
@@ -123,6 +125,9 @@ impl ImageError {
             Self::Name { .. } => "write it as [registry/]repository[:tag][@digest]",
             Self::NotFound { .. } => "describe it under images: in tinderbox.yaml",
             Self::Never { .. } => "load it with `cargo xtask image load FILE`, or change imagePullPolicy",
+            Self::Pull { is_here: true, .. } => {
+                "this machine has an image of that name: imagePullPolicy IfNotPresent uses it without asking the registry"
+            }
             Self::Oci { source, .. } | Self::Pull { source, .. } => source.hint(),
             Self::Fetch { source, .. } => source.hint(),
             Self::Java { .. } => "install OpenJDK 17 or 21, or set JAVA_HOME to one",

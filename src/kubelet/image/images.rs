@@ -76,9 +76,14 @@ impl Images {
         let since = Instant::now();
         if !is_native {
             begins();
-            let failed = |source| ImageError::Pull { name: reference.to_string(), source };
             let only_missing = policy != Policy::Always;
-            let took = self.store.pull(&reference, only_missing, keyring, &*self.progress).await.map_err(failed)?;
+            let took = match self.store.pull(&reference, only_missing, keyring, &*self.progress).await {
+                Ok(took) => took,
+                Err(source) => {
+                    let is_here = self.stored(&reference).await.is_ok_and(|found| found.is_some());
+                    return Err(ImageError::Pull { name: reference.to_string(), is_here, source });
+                }
+            };
             let image = self.stored(&reference).await?;
             let image = image.ok_or_else(|| ImageError::NotFound { name: reference.to_string() })?;
             let size = image.unpacked.as_ref().map(|unpacked| unpacked.size);
