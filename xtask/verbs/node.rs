@@ -16,7 +16,9 @@ use crate::ui::Exit;
 /// Becomes the node process.
 pub(super) fn serve(name: &str, state: &Path) -> Exit {
     let filter = EnvFilter::try_from_env("TINDERBOX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    // A log on a full disk loses lines. Telling that on the same disk would end the thread that had something to say.
+    log.log_internal_errors(false).init();
     match node::run(name, state) {
         Ok(()) => Exit::Done,
         // Told to the parent, and in the log.
