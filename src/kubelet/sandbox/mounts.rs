@@ -99,7 +99,13 @@ pub(super) fn at(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let root = rustix::fs::open("/", flags, Mode::empty())?;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    Ok(rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)?)
+    loop {
+        // Where somebody moved or mounted anything meanwhile, the kernel cannot tell whether a way up was one out, and asks again.
+        match rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) => {}
+            found => return Ok(found?),
+        }
+    }
 }
 
 /// Mounts a new file system of a kind that needs no device.
