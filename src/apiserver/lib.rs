@@ -25,6 +25,7 @@ pub mod openapi;
 mod own_service;
 pub mod patch;
 mod path;
+mod policies;
 mod protobuf;
 pub mod registry;
 pub mod resource;
@@ -57,6 +58,7 @@ pub use service::LocalService;
 use access::Access;
 use auth::token::{TokenError, Tokens};
 use metrics::Metrics;
+use policies::Policies;
 use registry::Registry;
 
 /// The version that the server calls itself.
@@ -130,6 +132,7 @@ struct Inner {
     allocation: Arc<tokio::sync::Mutex<()>>,
     streams: OnceLock<Weak<dyn PodStreams>>,
     metrics: Metrics,
+    policies: Policies,
     shutdown: CancellationToken,
 }
 
@@ -141,6 +144,7 @@ impl ApiServer {
     pub async fn new(config: Config) -> Result<Self, StartError> {
         let server = Self(Arc::new(Inner {
             access: Access::new(&config.store, Arc::clone(&config.tokens)),
+            policies: Policies::new(&config.store),
             config,
             registry: Registry::default(),
             allocation: Arc::default(),
@@ -193,6 +197,10 @@ impl ApiServer {
     /// Waits for the right to give something out.
     pub(crate) async fn allocation(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.0.allocation).lock_owned().await
+    }
+
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.0.policies
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -206,6 +206,13 @@ pub fn escape(name: &str) -> Option<String> {
     Some(escaped)
 }
 
+/// Whether a text may be the name of a variable.
+#[must_use]
+pub fn is_identifier(name: &str) -> bool {
+    let starts = name.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic());
+    starts && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) && !is_reserved(name)
+}
+
 /// Whether a word is reserved.
 pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)

@@ -18,7 +18,7 @@ mod text;
 mod types;
 mod value;
 
-pub use decl::{Decl, DeclKind, Field, ListKind, Object, escape};
+pub use decl::{Decl, DeclKind, Field, ListKind, Object, escape, is_identifier};
 pub use error::Error;
 pub use json::view;
 pub use program::{Environment, Issues, Program, Run};

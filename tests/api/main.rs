@@ -4,6 +4,7 @@ mod custom;
 mod in_process;
 mod kubectl;
 mod pods;
+mod policies;
 mod protocol;
 mod rules;
 mod spark;

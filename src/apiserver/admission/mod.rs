@@ -18,7 +18,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::call::Call;
 use crate::error::{ApiError, FieldError};
 use crate::object::meta;
-use crate::{custom, view};
+use crate::{custom, policies, view};
 
 pub(crate) use asked::{Asked, Operation};
 
@@ -96,18 +96,22 @@ pub(crate) async fn validate(
         return Ok(held);
     };
     let hooks = webhooks::validating(asked);
+    if hooks.is_empty() && !policies::intercepts(asked) {
+        return Ok(held);
+    }
+    let (served, old_served) = (as_served(asked, object), old.map(|old| as_served(asked, old)));
+    policies::admit(asked, Some(&served), old_served.as_ref()).await?;
     if hooks.is_empty() {
         return Ok(held);
     }
     drop(held);
-    let (served, old_served) = (as_served(asked, object), old.map(|old| as_served(asked, old)));
     webhooks::validate(asked, &hooks, Some(&served), old_served.as_ref()).await?;
     settle(asked.call, old, object).await
 }
 
 /// Whether anybody wants to be asked by [`review`].
 pub(crate) fn intercepts(asked: &Asked<'_>) -> bool {
-    !webhooks::mutating(asked).is_empty() || !webhooks::validating(asked).is_empty()
+    policies::intercepts(asked) || !webhooks::mutating(asked).is_empty() || !webhooks::validating(asked).is_empty()
 }
 
 /// Asks about what is no object to be stored: something created below an object, a stream, a delete. Says whether it was
@@ -123,6 +127,7 @@ pub(crate) async fn review(
         let kept = async |_: &mut Value| Ok(());
         changed = webhooks::mutate(asked, &hooks, object.as_deref_mut(), old, |_| Ok(()), kept).await?;
     }
+    policies::admit(asked, object.as_deref(), old).await?;
     let hooks = webhooks::validating(asked);
     if !hooks.is_empty() {
         webhooks::validate(asked, &hooks, object.as_deref(), old).await?;
@@ -165,6 +170,8 @@ async fn settle(call: &Call, old: Option<&Value>, object: &mut Value) -> Result<
     } else if custom::is_definition(resource) {
         held = Some(call.api.allocation().await);
         call.api.complete_definition(object);
+    } else if resource.is("admissionregistration.k8s.io", "validatingadmissionpolicies") {
+        policies::complete(object, old, &call.api.registry().snapshot());
     } else if !quotas.is_empty() {
         held = Some(call.api.allocation().await);
     }

@@ -4,6 +4,7 @@
 
 mod fill;
 mod pod;
+mod policies;
 mod rest;
 mod service;
 mod storage;
@@ -55,6 +56,8 @@ pub fn apply(group: &str, kind: &str, object: &mut Value) {
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => rest::webhooks(object, false),
         ("flowcontrol.apiserver.k8s.io", "FlowSchema") => rest::flow_schema(object),
         ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => rest::priority_level(object),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => policies::policy(object),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => policies::binding(object),
         ("apiregistration.k8s.io", "APIService") => rest::api_service(object),
         _ => {}
     }

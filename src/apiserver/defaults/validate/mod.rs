@@ -10,6 +10,7 @@ mod job;
 mod job_policy;
 mod network;
 mod pod;
+mod policies;
 mod rbac;
 mod rest;
 mod scheduling;
@@ -67,6 +68,8 @@ pub fn validate(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> Ve
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => {
             webhooks::configuration(new, found);
         }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => policies::policy(new, found),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => policies::binding(new, found),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             found.0.extend(old.map_or_else(|| crd::validate(new), |old| crd::validate_update(new, old)));
         }
