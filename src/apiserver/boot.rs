@@ -85,6 +85,7 @@ impl ApiServer {
             form: Form::Json,
             agent: INTERNAL.to_owned(),
             warnings: Arc::default(),
+            duplicates: Vec::new(),
         }
     }
 

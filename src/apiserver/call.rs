@@ -26,6 +26,8 @@ pub(crate) struct Call {
     pub(crate) agent: String,
     /// Words for the client, whatever comes of the request.
     pub(crate) warnings: Arc<Mutex<Vec<String>>>,
+    /// Fields that the body has more than once.
+    pub(crate) duplicates: Vec<String>,
 }
 
 impl Call {
@@ -34,6 +36,11 @@ impl Call {
         let mut call = self.clone();
         call.path.namespace = namespace.to_owned();
         call
+    }
+
+    /// The same call with a body that has these fields more than once.
+    pub(crate) fn with_duplicates(&self, duplicates: Vec<String>) -> Self {
+        Self { duplicates, ..self.clone() }
     }
 
     /// The same call about the object itself, where this one is about a subresource.

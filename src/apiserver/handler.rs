@@ -24,7 +24,7 @@ use crate::resource::Resource;
 use crate::respond::{self, Form, Reply};
 use crate::server::Peer;
 use crate::streams::{self, PodCall};
-use crate::{discovery, protobuf, table, verbs, watch};
+use crate::{body, discovery, protobuf, table, verbs, watch};
 
 /// The largest request body: 3 MiB, as upstream.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -113,7 +113,8 @@ impl ApiServer {
         let streaming = matches!(path.subresource.as_str(), "log" | "exec" | "attach" | "portforward" | "proxy");
         let kept = resource.verbs.contains(&"get");
         let form = if streaming { Form::Json } else { Form::negotiate(&parts.headers, kept)? };
-        let call = Call { api: self.clone(), user, resource, path, params, form, agent, warnings: Arc::default() };
+        let (warnings, duplicates) = (Arc::default(), Vec::new());
+        let call = Call { api: self.clone(), user, resource, path, params, form, agent, warnings, duplicates };
         if let Some(text) = &call.resource.deprecation {
             call.warn(vec![text.clone()]);
         }
@@ -218,16 +219,19 @@ async fn dispatch(call: &Call, verb: &'static str, parts: &Parts, body: Body) ->
         ("get", "" | "status" | "approval" | "ephemeralcontainers") => verbs::get::get(call).await,
         ("list", "") => verbs::list::list(call).await,
         ("create", "") => {
-            let body = object(parts, read(body).await?)?;
+            let (body, duplicates) = written(parts, read(body).await?)?;
             if call.resource.is("", "bindings") {
                 return verbs::pods::bind(&call.of_pod(&body)?, body).await;
             }
             match verbs::review::review(call, &body) {
                 Some(answer) => answer,
-                None => verbs::create::create(call, body).await,
+                None => verbs::create::create(&call.with_duplicates(duplicates), body).await,
             }
         }
-        ("update", _) => verbs::update::update(call, object(parts, read(body).await?)?).await,
+        ("update", _) => {
+            let (body, duplicates) = written(parts, read(body).await?)?;
+            verbs::update::update(&call.with_duplicates(duplicates), body).await
+        }
         ("patch", _) => verbs::patch::patch(call, content_type(parts), read(body).await?).await,
         ("delete", "") => verbs::delete::delete(call, optional(parts, read(body).await?)?).await,
         ("deletecollection", "") => verbs::collection::delete(call, optional(parts, read(body).await?)?).await,
@@ -291,27 +295,37 @@ async fn read(body: Body) -> Result<Bytes, ApiError> {
 
 /// The object in a body.
 fn object(parts: &Parts, bytes: Bytes) -> Result<Value, ApiError> {
-    let value = match content_type(parts) {
-        "" | "application/json" | "*/*" => json(&bytes)?,
-        "application/yaml" => yaml_or_json(&bytes)?,
-        protobuf::MEDIA_TYPE => protobuf::decode(&bytes).map_err(|error| ApiError::bad_request(error.to_string()))?,
+    written(parts, bytes).map(|(value, _)| value)
+}
+
+/// The object in a body, and the fields that are there more than once.
+fn written(parts: &Parts, bytes: Bytes) -> Result<(Value, Vec<String>), ApiError> {
+    let none = |value| (value, Vec::new());
+    let (value, duplicates) = match content_type(parts) {
+        "" | "application/json" | "*/*" => body::read(&bytes).map_err(|error| unrecognized(&error))?,
+        "application/yaml" => none(yaml_or_json(&bytes)?),
+        protobuf::MEDIA_TYPE => {
+            none(protobuf::decode(&bytes).map_err(|error| ApiError::bad_request(error.to_string()))?)
+        }
         _ => {
             return Err(ApiError::unsupported_media_type(
                 "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
             ));
         }
     };
-    if value.is_object() { Ok(value) } else { Err(unrecognized(&"it is no object")) }
-}
-
-fn json(bytes: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| unrecognized(&error))
+    if value.is_object() { Ok((value, duplicates)) } else { Err(unrecognized(&"it is no object")) }
 }
 
 /// The object in a body that is YAML, of which JSON is a part.
 pub(crate) fn yaml_or_json(bytes: &[u8]) -> Result<Value, ApiError> {
     let text = std::str::from_utf8(bytes).map_err(|error| unrecognized(&error))?;
-    let mut documents = manifest::load(text).map_err(|error| unrecognized(&error))?;
+    let mut documents = manifest::load(text).map_err(|error| match error.repeated() {
+        Some(key) => ApiError::bad_request(format!(
+            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  line {}: key {key:?} already set in map",
+            error.line
+        )),
+        None => unrecognized(&error),
+    })?;
     match documents.pop() {
         Some(document) if documents.is_empty() => Ok(document.value),
         _ => Err(unrecognized(&"one document is expected")),

@@ -7,6 +7,7 @@
 mod access;
 mod admission;
 pub mod auth;
+mod body;
 mod boot;
 mod call;
 mod codec;

@@ -9,8 +9,9 @@ use crate::call::Strictness;
 use crate::custom;
 use crate::defaults;
 use crate::error::{ApiError, FieldError};
+use crate::object::meta;
 use crate::resource::Resource;
-use crate::schema::{Schema, Unknown, builtin, check};
+use crate::schema::{Schema, Unknown, builtin, check, ratchet};
 
 /// Errors after which rules in CEL are not looked at.
 const BLOCKING: [&str; 5] =
@@ -22,11 +23,12 @@ pub(crate) fn schema(resource: &Resource) -> Option<Arc<Schema>> {
     own.or_else(|| builtin::schema(&resource.group, &resource.version, &resource.kind))
 }
 
-/// Brings a body into the form of its schema; the findings are errors for the client, unknown fields warnings or a refusal.
+/// Brings a body into the form of its schema; the findings are errors for the client, unknown and duplicate fields warnings or
+/// a refusal.
 pub(crate) fn shape(
     resource: &Resource,
     object: &mut Value,
-    strictness: Strictness,
+    (strictness, duplicates): (Strictness, &[String]),
     warnings: &mut Vec<String>,
 ) -> Result<Vec<FieldError>, ApiError> {
     let Some(schema) = schema(resource) else {
@@ -45,15 +47,41 @@ pub(crate) fn shape(
     if let Some(text) = checked.undecodable {
         return Err(cannot(&text));
     }
-    if strictness == Strictness::Strict && !checked.unknown.is_empty() {
-        return Err(cannot(&format!("strict decoding error: {}", checked.unknown.join(", "))));
+    let mut odd = checked.unknown;
+    if strictness != Strictness::Ignore {
+        odd.extend_from_slice(duplicates);
     }
-    for text in checked.unknown {
+    if strictness == Strictness::Strict && !odd.is_empty() {
+        return Err(cannot(&format!("strict decoding error: {}", odd.join(", "))));
+    }
+    for text in odd {
         if !warnings.contains(&text) {
             warnings.push(text);
         }
     }
     Ok(checked.errors)
+}
+
+/// Refuses a configuration to be applied that has fields which nobody knows: nobody could own them.
+/// Upstream rule: sigs.k8s.io/structured-merge-diff `typed/validate.go`.
+pub(crate) fn declared(resource: &Resource, wanted: &Value) -> Result<(), ApiError> {
+    let Some(schema) = schema(resource) else {
+        return Ok(());
+    };
+    let unknown = check(&schema, &mut wanted.clone(), Unknown::Warn).unknown;
+    let path = |text: &String| {
+        let path = text.strip_prefix("unknown field \"").and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+        format!(".{path}: field not declared in schema")
+    };
+    let told = match unknown.as_slice() {
+        [] => return Ok(()),
+        [one] => path(one),
+        several => format!("errors:{}", several.iter().map(|one| format!("\n  {}", path(one))).collect::<String>()),
+    };
+    let (namespace, name) = (meta(wanted, "namespace"), meta(wanted, "name"));
+    let kind = format!("{}, Kind={}", resource.api_version(), resource.kind);
+    let message = format!("failed to create typed patch object ({namespace}/{name}; {kind}): {told}");
+    Err(ApiError { code: 500, reason: "".into(), message, details: Value::Null, resume: None })
 }
 
 /// Fills in the defaults of a built-in kind.
@@ -74,6 +102,9 @@ pub(crate) fn validate(
     if custom::is_definition(resource) {
         errors.extend(custom::validate(object, old));
     } else if let Some(rules) = &resource.rules {
+        if let (Some(schema), Some(old)) = (&resource.schema, old) {
+            ratchet(schema, object, old, errors);
+        }
         // Rules are written for objects that are what the schema says.
         if errors.iter().any(|error| BLOCKING.contains(&error.reason)) {
             let detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";

@@ -121,3 +121,42 @@ async fn the_end_of_the_server_ends_its_watches() {
     let end = timeout(Duration::from_secs(10), lines.try_next()).await.unwrap();
     assert!(matches!(end, Ok(None)), "{end:?}");
 }
+
+#[tokio::test]
+async fn fields_that_are_unknown_or_there_twice_are_told() {
+    let (_server, client) = start().await;
+    let deployment = r#"{"metadata": {"name": "d", "unknownMeta": 1}, "spec": {"replicas": 1, "replicas": 2, "unknownField": 1,
+        "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i", "image": "j"}]}}}}"#;
+    let path = "/apis/apps/v1/namespaces/default/deployments";
+    let told = async |method: Method, path: &str, form: &str, body: &str| {
+        let request = Request::builder().method(method).uri(path).header("content-type", form);
+        let request = request.body(body.as_bytes().to_vec()).unwrap();
+        match client.request::<Value>(request).await {
+            Ok(made) => made["spec"]["replicas"].to_string(),
+            Err(kube::Error::Api(status)) => format!("{} {}", status.code, status.message),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let json = "application/json";
+    let strict = format!("{path}?fieldValidation=Strict");
+    assert_eq!(
+        told(Method::POST, &strict, json, deployment).await,
+        "400 Deployment in version \"apps/v1\" cannot be handled as a Deployment: strict decoding error: unknown field \"metadata.unknownMeta\", unknown field \"spec.unknownField\", duplicate field \"spec.replicas\", duplicate field \"spec.template.spec.containers[0].image\""
+    );
+    assert_eq!(told(Method::POST, &format!("{path}?fieldValidation=Ignore"), json, deployment).await, "2");
+    let patch = format!("{path}/d?fieldValidation=Strict");
+    let said =
+        told(Method::PATCH, &patch, "application/merge-patch+json", r#"{"spec":{"paused":true,"paused":false}}"#).await;
+    assert!(said.ends_with("strict decoding error: duplicate field \"spec.paused\""), "{said}");
+    let apply = format!("{path}/d?fieldManager=me&force=true");
+    let form = "application/apply-patch+yaml";
+    let unknown = "apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 3, odd: 1}\n";
+    assert_eq!(
+        told(Method::PATCH, &apply, form, unknown).await,
+        "500 failed to create typed patch object (/d; apps/v1, Kind=Deployment): .spec.odd: field not declared in schema"
+    );
+    let twice = "apiVersion: apps/v1\nkind: Deployment\nspec:\n  replicas: 3\n  replicas: 4\n";
+    let said = told(Method::PATCH, &apply, form, twice).await;
+    assert!(said.starts_with("400 ") && said.contains("line 5: key \"replicas\" already set in map"), "{said}");
+}

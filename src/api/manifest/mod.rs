@@ -35,6 +35,14 @@ pub struct ManifestError {
     pub message: String,
 }
 
+impl ManifestError {
+    /// The key that is there twice, where that is what is wrong.
+    #[must_use]
+    pub fn repeated(&self) -> Option<&str> {
+        self.message.strip_prefix("the key \"")?.strip_suffix("\" is there twice")
+    }
+}
+
 /// Reads all documents of a text; empty ones are left out. Reading ends at the first error.
 ///
 /// # Errors

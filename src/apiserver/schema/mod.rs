@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub(crate) use check::Path;
 pub use check::{Checked, Unknown, check, default, prune};
+pub(crate) use check::{Path, ratchet};
 pub use declare::declare;
 
 /// The schema of one value.

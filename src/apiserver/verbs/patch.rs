@@ -8,7 +8,7 @@ use crate::error::{ApiError, FieldError};
 use crate::object::meta;
 use crate::respond::Reply;
 use crate::write::{self, Scope, Written};
-use crate::{patch, rules};
+use crate::{body, patch, rules};
 
 /// Applies a patch to the newest version and answers with the result.
 pub(crate) async fn patch(call: &Call, content_type: &str, body: Bytes) -> Result<Reply, ApiError> {
@@ -26,14 +26,19 @@ async fn run(call: &Call, content_type: &str, body: &Bytes, scope: Scope) -> Res
         let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
         return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
     }
-    let parsed = read(body)?;
+    let (parsed, duplicates) = body::read(body).map_err(undecodable)?;
     let change = language(call, content_type)?;
+    let call = &call.with_duplicates(duplicates);
     write::change(call, &options, scope, |old| change(old, &parsed)).await
 }
 
 /// The body of a JSON patch.
 pub(crate) fn read(body: &Bytes) -> Result<Value, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))
+    serde_json::from_slice(body).map_err(undecodable)
+}
+
+fn undecodable(error: serde_json::Error) -> ApiError {
+    ApiError::bad_request(format!("error decoding patch: {error}"))
 }
 
 type Change = Box<dyn Fn(&Value, &Value) -> Result<Value, ApiError> + Send + Sync>;
@@ -63,6 +68,7 @@ async fn apply(call: &Call, body: &Bytes, scope: Scope, options: &mut WriteOptio
     options.applied = true;
     let mut wanted = crate::handler::yaml_or_json(body)?;
     write::address(call, &mut wanted)?;
+    rules::declared(&call.resource, &wanted)?;
     loop {
         if call.api.store().get(&call.key()).is_none() {
             if scope != Scope::Main || !meta(&wanted, "uid").is_empty() {

@@ -73,7 +73,7 @@ pub(crate) async fn insert(call: &Call, mut object: Value, options: &WriteOption
         return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
     }
     let mut warnings = Vec::new();
-    let mut errors = rules::shape(resource, &mut object, options.strictness, &mut warnings)?;
+    let mut errors = rules::shape(resource, &mut object, (options.strictness, &call.duplicates), &mut warnings)?;
     view::inward(resource, &mut object);
     let generated = metadata::generate_name(call, &mut object)?;
     namespace_open(call, meta(&object, "name"))?;
@@ -139,7 +139,7 @@ fn again(call: &Call, before: &Value, changed: &mut Value) -> Result<Vec<FieldEr
     if !changed["metadata"].is_object() {
         return Err(ApiError::internal("a webhook has left an object without metadata"));
     }
-    let errors = rules::shape(resource, changed, Strictness::Ignore, &mut Vec::new())
+    let errors = rules::shape(resource, changed, (Strictness::Ignore, &[]), &mut Vec::new())
         .map_err(|error| ApiError::internal(error.message))?;
     view::inward(resource, changed);
     metadata::restore(before, changed);
@@ -231,7 +231,7 @@ async fn prepare(
 ) -> Result<Held, ApiError> {
     let resource = &call.resource;
     envelope::fit(call, new)?;
-    let mut errors = rules::shape(resource, new, options.strictness, warnings)?;
+    let mut errors = rules::shape(resource, new, (options.strictness, &call.duplicates), warnings)?;
     view::inward(resource, new);
     metadata::carry_over(call, old, new)?;
     limit(call, options, scope, (old, new));

@@ -8,6 +8,7 @@ mod lists;
 mod native;
 mod path;
 mod prune;
+mod ratchet;
 mod rules;
 mod validate;
 
@@ -18,6 +19,7 @@ use crate::error::FieldError;
 pub use default::default;
 pub(crate) use path::Path;
 pub use prune::prune;
+pub(crate) use ratchet::ratchet;
 
 /// What happens to fields that a schema does not know (`fieldValidation` of a request). They are dropped in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
