@@ -66,12 +66,7 @@ pub(crate) async fn between(call: &Call, from: &Resource, to: &Resource, mut obj
 }
 
 /// One object of a resource that a webhook converts, in another version.
-pub(crate) async fn one(
-    api: &ApiServer,
-    resource: &Resource,
-    api_version: &str,
-    object: Value,
-) -> Result<Value, ApiError> {
+async fn one(api: &ApiServer, resource: &Resource, api_version: &str, object: Value) -> Result<Value, ApiError> {
     let converted = many(api, resource, api_version, vec![object]).await?;
     converted.into_iter().next().ok_or_else(|| ApiError::internal("a conversion has lost its object"))
 }

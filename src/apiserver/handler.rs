@@ -219,14 +219,16 @@ async fn dispatch(call: &Call, verb: &'static str, parts: &Parts, body: Body) ->
         ("get", "" | "status" | "approval" | "ephemeralcontainers") => verbs::get::get(call).await,
         ("list", "") => verbs::list::list(call).await,
         ("create", "") => {
-            let (body, duplicates) = written(parts, read(body).await?)?;
+            let (mut body, duplicates) = written(parts, read(body).await?)?;
             if call.resource.is("", "bindings") {
                 return verbs::pods::bind(&call.of_pod(&body)?, body).await;
             }
-            match verbs::review::review(call, &body) {
-                Some(answer) => answer,
-                None => verbs::create::create(&call.with_duplicates(duplicates), body).await,
+            if !verbs::review::is_review(call) {
+                return verbs::create::create(&call.with_duplicates(duplicates), body).await;
             }
+            let asked = Asked::write(call, Operation::Create, "", &WriteOptions::of(call)?);
+            admission::review(&asked, Some(&mut body), None).await?;
+            verbs::review::review(call, body)
         }
         ("update", _) => {
             let (body, duplicates) = written(parts, read(body).await?)?;

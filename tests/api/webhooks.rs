@@ -404,3 +404,49 @@ async fn a_service_is_reached_by_its_ready_endpoints() {
     assert_eq!(said["message"], "admission webhook \"one.example.com\" denied the request without explanation");
     assert!(began.elapsed() < Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn conditions_say_what_a_webhook_is_asked() {
+    let (_server, client) = start().await;
+    let hooks = Hooks::start(|_, _| Some(json!({"allowed": true}))).await;
+    let with = |name: &str, policy: &str, expressions: &[&str]| {
+        let condition = |(index, one): (usize, &&str)| json!({"name": format!("c{index}"), "expression": one});
+        let all: Vec<Value> = expressions.iter().enumerate().map(condition).collect();
+        hook(name, &hooks.at(&format!("/{name}")), json!({"matchConditions": all, "failurePolicy": policy}))
+    };
+    let wrong = json!({"metadata": {"name": "w"}, "webhooks": [with("wrong", "Fail", &["object.", "'text'"])]});
+    let (code, said) = post(&client, &format!("{HOOKS}/validatingwebhookconfigurations"), wrong).await;
+    let message = said["message"].as_str().unwrap();
+    assert!(code == 422 && message.contains("webhooks[0].matchConditions[0].expression: Invalid value"), "{message}");
+    assert!(message.contains("compilation failed") && message.contains("must evaluate to bool"), "{message}");
+
+    let listed = vec![
+        with("skips", "Fail", &["object.metadata.name != 'skip-me'", "request.userInfo.username == 'jane'"]),
+        with(
+            "rights",
+            "Fail",
+            &["authorizer.group('').resource('configmaps').namespace('default').check('create').allowed()"],
+        ),
+        with("lax", "Ignore", &["object.data.absent == 'x'"]),
+    ];
+    configure(&client, "validating", "v", listed).await;
+    let told = || -> Vec<String> { hooks.take().into_iter().map(|(path, _)| path).collect() };
+    assert_eq!(post(&client, MAPS, map("a", json!({"k": "v"}))).await.0, 201);
+    let mut asked = told();
+    asked.sort();
+    assert_eq!(asked, ["/rights", "/skips"]);
+    assert_eq!(post(&client, MAPS, map("skip-me", json!({"k": "v"}))).await.0, 201);
+    assert_eq!(told(), ["/rights"]);
+    configure(&client, "mutating", "m", vec![with("strict", "Fail", &["object.data.absent == 'x'"])]).await;
+    let (code, said) = post(&client, MAPS, map("b", json!({"k": "v"}))).await;
+    assert_eq!(
+        (code, &said["message"]),
+        (
+            403,
+            &json!(
+                "configmaps \"b\" is forbidden: expression 'object.data.absent == 'x'' resulted in error: no such key: absent"
+            )
+        )
+    );
+    assert_eq!(told(), Vec::<String>::new());
+}

@@ -93,7 +93,7 @@ pub(super) fn evaluate(policy: &Policy, input: &Input<'_>) -> Evaluated {
 }
 
 /// Whether all conditions hold; one that does not wins over one that fails.
-fn applies(policy: &Policy, input: &Input<'_>) -> Result<bool, String> {
+pub(super) fn applies(policy: &Policy, input: &Input<'_>) -> Result<bool, String> {
     let mut session = Session::new(policy, input, CONDITIONS_BUDGET);
     let mut errors = Vec::new();
     for condition in &policy.conditions {

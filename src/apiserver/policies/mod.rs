@@ -63,6 +63,21 @@ pub(crate) async fn admit(asked: &Asked<'_>, object: Option<&Value>, old: Option
     }
 }
 
+/// Whether the match conditions of a webhook hold for a request that it gets as one for `matched`, with the objects in that
+/// version; the error says why that cannot be found out, where this refuses.
+pub(crate) fn conditions_hold(
+    asked: &Asked<'_>,
+    webhook: &Value,
+    matched: &Resource,
+    (object, old): (Option<&Value>, Option<&Value>),
+) -> Result<bool, String> {
+    let review = Review { asked, request: Request::of(asked, object.cloned(), old.cloned()) };
+    let namespace = review.namespace();
+    let objects = (object.cloned().unwrap_or_default(), old.cloned().unwrap_or_default());
+    let seen = review::input(asked, &review.request, matched, objects, &namespace);
+    evaluate::applies(&Policy::new(webhook), &seen.borrowed())
+}
+
 /// Why a change is refused.
 struct Refusal {
     message: String,

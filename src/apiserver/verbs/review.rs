@@ -11,10 +11,15 @@ use crate::error::ApiError;
 use crate::object;
 use crate::respond::Reply;
 
-/// Answers a review, if the resource is one.
-pub(crate) fn review(call: &Call, body: &Value) -> Option<Result<Reply, ApiError>> {
+/// Whether a kind is only asked.
+pub(crate) fn is_review(call: &Call) -> bool {
+    matches!(&*call.resource.group, "authentication.k8s.io" | "authorization.k8s.io")
+}
+
+/// Answers a review.
+pub(crate) fn review(call: &Call, body: Value) -> Result<Reply, ApiError> {
     let access = call.api.access();
-    let (rbac, user, body) = (&access.rbac, &call.user, body.clone());
+    let (rbac, user) = (&access.rbac, &call.user);
     let answer = match (&*call.resource.group, &*call.resource.plural) {
         ("authentication.k8s.io", "selfsubjectreviews") => {
             let now = object::seconds(call.api.now());
@@ -29,9 +34,9 @@ pub(crate) fn review(call: &Call, body: &Value) -> Option<Result<Reply, ApiError
         ("authorization.k8s.io", "localsubjectaccessreviews") => {
             reviews::local_subject_access(rbac, &call.path.namespace, body)
         }
-        _ => return None,
+        _ => Err(ApiError::method_not_allowed()),
     };
-    Some(answer.map(|object| Reply::Object(201, object, Vec::new())))
+    Ok(Reply::Object(201, answer?, Vec::new()))
 }
 
 /// Issues a token for the service account that the path names.

@@ -21,7 +21,7 @@ pub(super) async fn mutating(asked: &Asked<'_>, hook: &Invocation, objects: Obje
     let Some(patch) = ask(asked, hook, objects, true).await? else {
         return Ok(Outcome { object: None });
     };
-    let object = objects.object.ok_or_else(|| review::nothing_to_change(asked, hook))?;
+    let object = objects.object.ok_or_else(|| review::nothing_to_change(hook))?;
     let changed = patch::json(object, &patch).map_err(|error| {
         let cause = error.details["causes"][0]["message"].as_str().unwrap_or(&error.message);
         ApiError::internal(cause)

@@ -9,9 +9,9 @@ use tinderbox_store::{Collection, Key};
 
 use super::Objects;
 use crate::admission::asked::{Asked, kind};
-use crate::codec;
 use crate::error::ApiError;
 use crate::resource::Resource;
+use crate::{codec, policies};
 
 /// A webhook that a request goes to.
 pub(crate) struct Invocation {
@@ -96,9 +96,20 @@ fn texts(value: &Value) -> impl Iterator<Item = &str> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Whether the selectors of a webhook mean these objects.
+/// Whether the selectors and conditions of a webhook mean these objects.
 pub(super) fn means(asked: &Asked<'_>, hook: &Invocation, objects: Objects<'_>) -> Result<bool, ApiError> {
-    Ok(in_namespace(asked, hook, objects)? && selected(hook, objects)?)
+    Ok(in_namespace(asked, hook, objects)? && selected(hook, objects)? && conditions(asked, hook, objects)?)
+}
+
+fn conditions(asked: &Asked<'_>, hook: &Invocation, objects: Objects<'_>) -> Result<bool, ApiError> {
+    if hook.raw["matchConditions"].as_array().is_none_or(Vec::is_empty) {
+        return Ok(true);
+    }
+    let Objects { object, old } = objects;
+    policies::conditions_hold(asked, &hook.raw, &hook.resource, (object, old)).map_err(|why| {
+        let resource = &asked.call.resource;
+        ApiError::forbidden((&resource.group, &resource.plural), &asked.name, &why)
+    })
 }
 
 fn selector(value: &Value) -> Result<Option<LabelSelector>, ApiError> {

@@ -134,7 +134,7 @@ impl Round {
     }
 }
 
-/// Calls a mutating webhook, if its selectors mean the objects.
+/// Calls a mutating webhook, if its selectors and conditions mean the objects.
 async fn call_one(
     asked: &Asked<'_>,
     hook: &Invocation,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Objects;
 use super::hooks::Invocation;
-use crate::admission::asked::{Asked, Operation};
+use crate::admission::asked::Asked;
 use crate::auth::token_reviews::user_info;
 use crate::error::ApiError;
 
@@ -154,9 +154,8 @@ pub(super) fn dry_run(asked: &Asked<'_>, hook: &Invocation) -> Option<ApiError> 
     (asked.dry_run && !harmless).then(|| ApiError::bad_request(text))
 }
 
-/// Why a patch has nothing to change.
-pub(super) fn nothing_to_change(asked: &Asked<'_>, hook: &Invocation) -> ApiError {
-    debug_assert_ne!(asked.operation, Operation::Create);
+/// The refusal of a patch where there is nothing to change, as at a delete.
+pub(super) fn nothing_to_change(hook: &Invocation) -> ApiError {
     let text = "attempted to modify the object, which is not supported for this operation";
     ApiError::internal(format!("admission webhook {:?} {text}", hook.name))
 }

@@ -230,7 +230,8 @@ fn resources(resources: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-fn conditions(conditions: &Value, declared: &Declared, path: &Path, errors: &mut Errors) {
+/// Match conditions, of policies as of webhooks.
+pub(super) fn conditions(conditions: &Value, declared: &Declared, path: &Path, errors: &mut Errors) {
     let count = list(conditions).count();
     if count > CONDITIONS_MAX {
         let message = format!("Too many: {count}: must have at most {CONDITIONS_MAX} items");

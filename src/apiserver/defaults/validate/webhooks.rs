@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use tinderbox_api::names;
 
 use super::common::{Errors, has, list, text};
+use super::policies;
+use crate::policies::Declared;
 use crate::schema::Path;
 
 /// The versions of `AdmissionReview` that this server speaks.
@@ -46,9 +48,7 @@ fn check(webhook: &Value, path: &Path, errors: &mut Errors) {
     for field in ["namespaceSelector", "objectSelector"] {
         errors.selector(&webhook[field], &path.field(field));
     }
-    if list(&webhook["matchConditions"]).next().is_some() {
-        errors.forbidden(path.field("matchConditions"), "this server evaluates no match conditions");
-    }
+    policies::conditions(&webhook["matchConditions"], &Declared::open(false), &path.field("matchConditions"), errors);
     check_client(&webhook["clientConfig"], &path.field("clientConfig"), errors);
     check_reviews(webhook, &path.field("admissionReviewVersions"), errors);
 }
