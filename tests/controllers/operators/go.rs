@@ -110,6 +110,7 @@ fn data(map: &ConfigMap, key: &str) -> String {
 }
 
 #[tokio::test]
+#[allow(clippy::print_stderr, reason = "whoever reads a test run has to know what was not tested")]
 async fn one_leads_another_follows_and_takes_over() {
     let served = Served::start().await;
     let Some(program) = build(served.folder.path()).await else {
