@@ -1,5 +1,5 @@
-//! What a SparkApplication must not say. Pure. The embedded place asks when an application is written, as upstream's webhook
-//! does; wherever nobody asked, the submission does.
+//! What a SparkApplication must not say. Pure. `manifests/platform/spark-operator/admission.yaml` says the same to the API server;
+//! wherever that is not installed, the submission still asks here.
 //! Upstream rules: `internal/webhook/sparkapplication_validator.go` and `sparkconf_validator.go` of kubeflow/spark-operator.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +43,7 @@ pub fn application(app: &SparkApplication) -> Result<(), String> {
     configuration(&app.spec.spark_conf, app.metadata.namespace.as_deref().unwrap_or_default())
 }
 
-/// Looks at a schedule. What its schedule says is judged by the controller, and told in its status.
+/// Looks at a schedule, its times excepted.
 ///
 /// # Errors
 /// The first rule that it breaks, in upstream's words.

@@ -1,5 +1,12 @@
 //! The kinds of the Spark operator, as the manifests define them.
 
+use kube::Client;
+use kube::api::{Api, PostParams};
+use serde_json::json;
+use tinderbox_api::spark::SparkApplication;
+use tinderbox_apiserver::auth::User;
+use tinderbox_spark::validation;
+
 use crate::wire::Served;
 
 const APPLICATION: &str = r#"
@@ -66,5 +73,68 @@ async fn what_nobody_knows_is_pruned_and_what_is_wrong_is_refused() {
     ] {
         let said = served.kubectl(&patch(wrong)).await;
         assert!(!said.ok && said.err.contains(words), "{said:?}");
+    }
+}
+
+/// What the platform's policy refuses is what a submission would refuse, and nothing else.
+#[tokio::test]
+async fn the_policy_refuses_what_a_submission_would() {
+    let served = served().await;
+    let policy = format!("{}/../manifests/platform/spark-operator/admission.yaml", env!("CARGO_MANIFEST_DIR"));
+    served.out(&["apply", "-f", &policy]).await;
+    let masters = User::authenticated("admin", &["system:masters"]);
+    let client = Client::new(served.server.service_as(masters), "default");
+    let applications: Api<SparkApplication> = Api::default_namespaced(client);
+    let try_out = PostParams { dry_run: true, ..PostParams::default() };
+    let port = |port: i32, url: &str| json!({"servicePort": port, "servicePortName": "p", "ingressURLFormat": url});
+    let conf = |key: &str, value: &str| json!({"sparkConf": {key: value}});
+    let long = "a".repeat(64);
+    let cases = [
+        ("pi", json!({})),
+        (&long[..63], json!({})),
+        (&long, json!({})),
+        ("1pi", json!({})),
+        ("a.b", json!({})),
+        ("pi", json!({"executor": {"template": {}}})),
+        ("pi", json!({"sparkVersion": "2.4.8", "executor": {"template": {}}})),
+        ("pi", json!({"sparkVersion": "10.0", "driver": {"template": {}}})),
+        ("pi", json!({"nodeSelector": {"a": "b"}})),
+        ("pi", json!({"driver": {"nodeSelector": {"a": "b"}}, "executor": {"nodeSelector": {"a": "b"}}})),
+        ("pi", json!({"nodeSelector": {"a": "b"}, "executor": {"nodeSelector": {"a": "b"}}})),
+        ("pi", json!({"driverIngressOptions": [port(1, "a"), port(2, "b")]})),
+        ("pi", json!({"driverIngressOptions": [port(1, "a"), port(1, "b")]})),
+        ("pi", json!({"driverIngressOptions": [port(1, "")]})),
+        ("pi", json!({"driverIngressOptions": [port(1, "a"), port(2, "a")]})),
+        ("pi", conf("spark.kubernetes.namespace", "default")),
+        ("pi", conf("spark.kubernetes.namespace", "other")),
+        ("pi", conf("spark.master", "local[*]")),
+        ("pi", conf("spark.kubernetes.driver.master", "x")),
+        ("pi", conf("spark.kubernetes.container.image", "x")),
+        ("pi", conf("spark.kubernetes.executor.container.image", "x")),
+        ("pi", conf("spark.kubernetes.container.image.pullPolicy", "Always")),
+        ("pi", conf("spark.kubernetes.authenticate.driver.serviceAccountName", "x")),
+        ("pi", conf("spark.kubernetes.authenticate.executor.serviceAccountName", "x")),
+        ("pi", conf("spark.kubernetes.authenticate.oauthToken", "x")),
+        ("pi", conf("spark.kubernetes.authenticate.driver.oauthTokenFile", "x")),
+        ("pi", conf("spark.ui.port", "4041")),
+    ];
+    for (name, spec) in cases {
+        let mut app = json!({"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"type": "Python", "sparkVersion": "4.0.1", "mainApplicationFile": "local:///a.py", "driver": {}, "executor": {}}});
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            app["spec"][key] = value.clone();
+        }
+        let app: SparkApplication = serde_json::from_value(app).unwrap();
+        let ours = validation::application(&app);
+        match (applications.create(&try_out, &app).await, &ours) {
+            (Ok(_), Ok(())) => {}
+            (Err(kube::Error::Api(status)), Err(why)) => {
+                let words = why.split(": ").next().unwrap();
+                assert!(status.message.contains("denied request: "), "{name} {spec}: {}", status.message);
+                assert!(status.message.contains(words), "{name} {spec}: {} is not {why}", status.message);
+            }
+            (answer, _) => panic!("{name} {spec}: the policy says {answer:?}, and a submission {ours:?}"),
+        }
     }
 }

@@ -13,6 +13,7 @@ use tinderbox_api::spark::{ScheduledSparkApplication, ScheduledSparkApplicationS
 use tinderbox_client::{Plan, Step};
 
 use super::{child, times};
+use crate::validation;
 
 /// How many runs of an outcome are kept where nothing is said.
 const HISTORY: i32 = 1;
@@ -28,7 +29,7 @@ pub(super) fn plan(scheduled: &ScheduledSparkApplication, runs: Vec<Arc<SparkApp
     let mut view = View { scheduled, runs: child::newest_first(runs), now, status, plan: Plan::default() };
     view.keep_history();
     if scheduled.spec.suspend != Some(true) {
-        match times::schedule(&scheduled.spec) {
+        match validation::scheduled(scheduled).and_then(|()| times::schedule(&scheduled.spec)) {
             Ok(schedule) => view.follow(&schedule),
             Err(reason) => view.refuse(reason),
         }

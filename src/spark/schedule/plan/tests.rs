@@ -156,6 +156,11 @@ fn a_schedule_that_cannot_be_read_says_why_until_it_is_mended() {
     assert_eq!(stages, [WRITES]);
     assert_eq!(status, json!({"scheduleState": "FailedValidation", "reason": reason, "nextRun": null}));
     assert_eq!(again, None);
+    let denied = json!({"template": {"sparkConf": {"spark.master": "local"}}});
+    assert_eq!(
+        told(&scheduled(denied, json!({})), &[], "2026-01-03T00:00:00Z").1["reason"],
+        "sparkConf key \"spark.master\" is not allowed: this value is managed by the operator"
+    );
     let mended = scheduled(json!({}), json!({"scheduleState": "FailedValidation", "reason": reason}));
     let (_, status, again) = told(&mended, &[], "2026-01-03T00:00:00Z");
     assert_eq!(status, json!({"scheduleState": "Scheduled", "reason": null, "nextRun": "2026-01-03T02:00:00Z"}));
