@@ -5,6 +5,9 @@ use std::process::Command;
 use super::*;
 use crate::image::{Quiet, RootEntry};
 
+/// A name, what it needs, and its files with their texts.
+type Package<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 /// A repository, and a machine that knows it and has nothing installed.
 struct Repository {
     dir: tempfile::TempDir,
@@ -12,7 +15,7 @@ struct Repository {
 }
 
 impl Repository {
-    fn new(packages: &[(&str, &str, &[(&str, &str)])]) -> Self {
+    fn new(packages: &[Package<'_>]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let at = |name: &str| dir.path().join(name);
         fs::create_dir_all(at("state/lists/partial")).expect("made");
