@@ -187,6 +187,23 @@ impl ApiError {
         Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
     }
 
+    /// A configuration to be applied that is not of the form of its kind; `faults` are what is wrong, each with its path.
+    /// Upstream rule: `ObjectToTyped` and its caller in k8s.io/apimachinery `pkg/util/managedfields/internal/structuredmerge.go`.
+    #[must_use]
+    pub fn untyped(applied: &Value, faults: &[String]) -> Self {
+        let text = |pointer: &str| applied.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let version = text("/apiVersion");
+        let slash = if version.contains('/') { "" } else { "/" };
+        let place = format!("{}/{}", text("/metadata/namespace"), text("/metadata/name"));
+        let told = match faults {
+            [one] => one.clone(),
+            several => format!("errors:{}", several.iter().map(|one| format!("\n  {one}")).collect::<String>()),
+        };
+        let message =
+            format!("failed to create typed patch object ({place}; {slash}{version}, Kind={}): {told}", text("/kind"));
+        Self { code: 500, reason: "".into(), message, details: Value::Null, resume: None }
+    }
+
     /// 503 ServiceUnavailable.
     #[must_use]
     pub fn unavailable(message: impl Into<String>) -> Self {

@@ -9,7 +9,6 @@ use crate::call::Strictness;
 use crate::custom;
 use crate::defaults;
 use crate::error::{ApiError, FieldError};
-use crate::object::meta;
 use crate::resource::Resource;
 use crate::schema::{Schema, Unknown, builtin, check, ratchet};
 
@@ -73,15 +72,8 @@ pub(crate) fn declared(resource: &Resource, wanted: &Value) -> Result<(), ApiErr
         let path = text.strip_prefix("unknown field \"").and_then(|text| text.strip_suffix('"')).unwrap_or(text);
         format!(".{path}: field not declared in schema")
     };
-    let told = match unknown.as_slice() {
-        [] => return Ok(()),
-        [one] => path(one),
-        several => format!("errors:{}", several.iter().map(|one| format!("\n  {}", path(one))).collect::<String>()),
-    };
-    let (namespace, name) = (meta(wanted, "namespace"), meta(wanted, "name"));
-    let kind = format!("{}, Kind={}", resource.api_version(), resource.kind);
-    let message = format!("failed to create typed patch object ({namespace}/{name}; {kind}): {told}");
-    Err(ApiError { code: 500, reason: "".into(), message, details: Value::Null, resume: None })
+    let faults: Vec<String> = unknown.iter().map(path).collect();
+    if faults.is_empty() { Ok(()) } else { Err(ApiError::untyped(wanted, &faults)) }
 }
 
 /// Fills in the defaults of a built-in kind.

@@ -110,7 +110,9 @@ async fn established(definitions: Api<DynamicObject>, name: &str) -> Result<(), 
 fn rejection(error: kube::Error, object: &Object) -> Error {
     let name = object.name();
     match error {
-        kube::Error::Api(status) if (400..500).contains(&status.code) => {
+        kube::Error::Api(status)
+            if (400..500).contains(&status.code) || status.message.starts_with("failed to create typed patch") =>
+        {
             let causes =
                 status.details.iter().flat_map(|details| &details.causes).filter(|cause| !cause.field.is_empty());
             let first = causes.clone().next().map(|cause| cause.field.as_str());
@@ -124,10 +126,13 @@ fn rejection(error: kube::Error, object: &Object) -> Error {
     }
 }
 
-/// The path of the first field that strict decoding does not know: it stands in the message alone.
+/// The path of the first field that is wrong, where it stands in the message alone: of strict decoding, and of server-side apply.
 fn unknown_field(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("unknown field \"")?;
-    rest.split('"').next()
+    if let Some((_, rest)) = message.split_once("unknown field \"") {
+        return rest.split('"').next();
+    }
+    let (_, rest) = message.split_once("): ")?;
+    rest.trim_start_matches("errors:").trim_start().strip_prefix('.')?.split(": ").next()
 }
 
 /// What became of an earlier run of the same name.

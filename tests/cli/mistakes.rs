@@ -90,7 +90,7 @@ fn broken_files_are_told_with_line_and_column_before_anything_is_started() {
     let cluster = Cluster::of_own_project("files");
     cluster.write("tinderbox.yaml", "port: 1\nimages:\n- name: x\n  form: python:3\n");
     insta::assert_snapshot!(wrong(&cluster, &["up"]), @r"
-        error: DIR/files/tinderbox.yaml:4:3: images[0]: unknown field `form`, expected one of `name`, `from`, `pip`, `jars`, `files`, `env`
+        error: DIR/files/tinderbox.yaml:4:3: images[0]: unknown field `form`, expected one of `name`, `from`, `packages`, `pip`, `jars`, `files`, `env`, `user`, `folders`, `entrypoint`, `command`, `workingDir`
     ");
     cluster.write("tinderbox.yaml", "port: [1\n");
     insta::assert_snapshot!(wrong(&cluster, &["up"]), @"error: DIR/files/tinderbox.yaml:1:7: port: invalid type: sequence, expected u16");
@@ -127,7 +127,7 @@ fn what_the_api_rejects_is_told_with_the_field_and_its_place() {
     "#);
     let unknown = rejected(&format!("{pod}  containers:\n  - name: main\n    imag: busybox\n"));
     insta::assert_snapshot!(unknown, @r#"
-        error: a.yaml:8:5: the API rejects pod/a: Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.containers[0].imag"
+        error: a.yaml:8:5: the API rejects pod/a: failed to create typed patch object (/a; /v1, Kind=Pod): .spec.containers[0].imag: field not declared in schema
     "#);
     let kind = rejected("apiVersion: batch/v1\nkind: Jobb\nmetadata:\n  name: a\n");
     insta::assert_snapshot!(kind, @r#"

@@ -203,23 +203,7 @@ fn check(of: Type<'_>, applied: &Value, ctx: &ApplyContext<'_>) -> Result<(), Ap
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     let faults = typed::faults(of, applied, "");
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let kind = text(&applied["kind"]);
-    let place = [&applied["metadata"]["namespace"], &applied["metadata"]["name"]].map(text);
-    Err(ApiError {
-        code: 500,
-        reason: "InternalError".into(),
-        message: format!(
-            "failed to create typed patch object ({}; {version}, Kind={kind}): {}",
-            place.join("/").trim_start_matches('/'),
-            faults.join("; ")
-        ),
-        details: Value::Null,
-        resume: None,
-    })
+    if faults.is_empty() { Ok(()) } else { Err(ApiError::untyped(applied, &faults)) }
 }
 
 /// Gives `me` what changed between the two, and takes it from all others.

@@ -60,12 +60,6 @@ impl Rehearsal {
         self.folder.kubeconfig()
     }
 
-    /// The folder of its state.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// Ends it; nothing of it stays.
     pub async fn stop(self) {
         self.cluster.stop().await;

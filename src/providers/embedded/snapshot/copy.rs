@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use nix::sys::signal::Signal;
 use tokio::process::Command;
 
 use crate::embedded::compose_error;
@@ -68,6 +69,10 @@ pub(super) async fn folders(from: impl Iterator<Item = &PathBuf>, into: &Path) -
     let mut command = Command::new("cp");
     command.args(["--archive", "--reflink=auto", "--"]).args(from).arg(into);
     command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
+    // SAFETY: only a system call between fork and exec. The thread that forks is one of the runtime's, which live as long as this process.
+    unsafe {
+        command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
+    }
     let act = format!("copy the cluster into {}", into.display());
     let failed = |source: io::Error, hint: Option<&str>| compose_error(&act, source, hint, Class::Environment);
     let output = command.output().await.map_err(|source| failed(source, None))?;

@@ -16,6 +16,9 @@ use nix::unistd::Pid;
 const KEEPER: &str = "trap '' INT HUP TERM QUIT; pids=; while read -r pid; do pids=\"$pids $pid\"; done; [ -z \"$pids\" ] || kill -CONT $pids";
 /// How long processes may take to stand still.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a process may take to come out of the kernel. Afterwards it counts as standing still there: it has been told to stop, and
+/// comes no further. A parent that waits for its stopped child to become another program (vfork) never comes out.
+const IN_KERNEL: Duration = Duration::from_millis(200);
 /// Between two looks at them.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -43,7 +46,9 @@ impl Frozen {
                 frozen.stop(*pid)?;
                 stopped.insert(*pid);
             }
-            if fresh.is_empty() && all.values().all(|state| matches!(state, 'T' | 't' | 'Z' | 'X')) {
+            let in_kernel = began.elapsed() > IN_KERNEL;
+            let stands = |state: &char| matches!(state, 'T' | 't' | 'Z' | 'X') || (*state == 'D' && in_kernel);
+            if fresh.is_empty() && all.values().all(stands) {
                 return Ok(frozen);
             }
             if began.elapsed() > PATIENCE {
@@ -126,7 +131,7 @@ mod tests {
             }
         };
         let frozen = Frozen::new(top).expect("they stand still");
-        assert!(pids.iter().all(|pid| state_of(*pid) == 'T'));
+        assert!(pids.iter().all(|pid| matches!(state_of(*pid), 'T' | 'D')));
         drop(frozen);
         assert!(pids.iter().all(|pid| state_of(*pid) != 'T'));
         kill(Pid::from_raw(-top), Signal::SIGKILL).expect("killed");

@@ -105,7 +105,7 @@ fn refuses_what_cannot_be_applied() {
     let error = cluster.try_apply("one", false, twice).unwrap_err();
     assert_eq!(
         error.message,
-        "failed to create typed patch object (web; apps/v1, Kind=Deployment): .spec.template.spec.containers: duplicate entries for key [name=\"a\"]"
+        "failed to create typed patch object (/web; apps/v1, Kind=Deployment): .spec.template.spec.containers: duplicate entries for key [name=\"a\"]"
     );
     let mut other = web(json!({}));
     other["apiVersion"] = json!("apps/v1beta1");
