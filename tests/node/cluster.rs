@@ -150,12 +150,17 @@ impl Cluster {
         tokio::time::timeout(PATIENCE, waiting).await.ok().map(Result::unwrap)
     }
 
-    /// Waits until something said about the pod fits.
+    /// Waits for an event of the pod with this reason.
     pub(crate) async fn until_event(&self, pod: &Pod, reason: &str) -> Event {
+        self.until_told(pod, reason, |event| event.reason.as_deref() == Some(reason)).await
+    }
+
+    /// Waits until something said about the pod fits.
+    pub(crate) async fn until_told(&self, pod: &Pod, what: &str, wanted: impl Fn(&Event) -> bool + Send) -> Event {
         let found = tokio::time::timeout(PATIENCE, async {
             loop {
                 let events = self.events(pod).await;
-                if let Some(event) = events.into_iter().find(|e| e.reason.as_deref() == Some(reason)) {
+                if let Some(event) = events.into_iter().find(&wanted) {
                     return event;
                 }
                 tokio::task::yield_now().await;
@@ -163,7 +168,7 @@ impl Cluster {
         });
         match found.await {
             Ok(event) => event,
-            Err(_) => panic!("no event {reason}\n{}", self.explain(pod).await),
+            Err(_) => panic!("no event {what}\n{}", self.explain(pod).await),
         }
     }
 

@@ -25,8 +25,15 @@ fn pod(image: &str, more: &Value) -> Value {
     json!({"restartPolicy": "Never", "containers": [main]})
 }
 
-/// Reasons and messages of what was said of a pod, in order.
-async fn said(cluster: &Cluster, pod: &Pod) -> Vec<String> {
+/// Reasons and messages of what was said of a pod, in order, once `last` is among them: events come after the status.
+async fn said(cluster: &Cluster, pod: &Pod, last: &str) -> Vec<String> {
+    let (reason, message) = last.split_once(": ").unwrap();
+    cluster
+        .until_told(pod, last, |event| {
+            event.reason.as_deref() == Some(reason)
+                && event.message.as_deref().is_some_and(|text| text.starts_with(message))
+        })
+        .await;
     let mut events = cluster.events(pod).await;
     events.sort_by_key(|event| event.metadata.name.clone());
     let text = |event: &k8s_openapi::api::core::v1::Event| {
@@ -57,7 +64,7 @@ async fn a_pulled_image_runs_with_its_own_root_user_and_command() {
     let status = container(&first, "main");
     let by_digest = format!("{}/team/app@{}", registry.host(), image.manifest);
     assert_eq!((status["image"].as_str(), status["imageID"].as_str()), (Some(name.as_str()), Some(by_digest.as_str())));
-    let said = said(&cluster, &first).await;
+    let said = said(&cluster, &first, "Started: ").await;
     let pulled = said.iter().find(|text| text.starts_with("Pulled: ")).unwrap();
     assert_eq!(said[0], format!("Pulling: Pulling image \"{name}\""));
     assert!(pulled.starts_with(&format!("Pulled: Successfully pulled image \"{name}\" in ")), "{pulled}");
@@ -273,8 +280,7 @@ async fn what_cannot_be_had_is_told_in_kubernetes_words() {
         let made = cluster.pod(name, pod(image, &json!({"imagePullPolicy": policy}))).await;
         let message = refused(&cluster, &made, reason).await;
         assert!(message.starts_with(begin) && message.contains(holds), "{message}");
-        let said = said(&cluster, &made).await;
-        assert!(said.contains(&format!("Failed: Error: {reason}")), "{said:?}");
+        let said = said(&cluster, &made, &format!("Failed: Error: {reason}")).await;
         let failed = said.iter().any(|text| text.starts_with(&format!("Failed: Failed to pull image \"{image}\": ")));
         assert_eq!(failed, reason == "ErrImagePull", "{said:?}");
         let never = format!("ErrImageNeverPull: Container image \"{image}\" is not present with pull policy of Never");
