@@ -106,6 +106,12 @@ pub(crate) fn snapshot_gone(snapshot: &Snapshot) -> String {
     format!("snapshot {} is gone", snapshot.name)
 }
 
+/// A quantity for people: a node says all that the machine has in KiB.
+fn memory(quantity: &str) -> String {
+    let kib = quantity.strip_suffix("Ki").and_then(|number| number.parse::<u64>().ok());
+    kib.map_or_else(|| quantity.to_owned(), |kib| format!("{}Mi", kib >> 10))
+}
+
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
@@ -252,7 +258,7 @@ pub(crate) fn nodes(nodes: &[NodeLine]) -> String {
                 state,
                 text(&node.address),
                 text(&node.cpu),
-                text(&node.memory),
+                memory(&node.memory),
                 pods,
                 taints,
             ]
