@@ -77,7 +77,11 @@ impl Fleet {
             let name = node.name_any();
             let api: Api<Node> = Api::all((self.as_node)(&name));
             let made = match named(&name) {
-                None => api.create(&PostParams::default(), &node).await,
+                None => match api.create(&PostParams::default(), &node).await {
+                    // Who keeps the pools up was quicker.
+                    Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => api.get(&name).await,
+                    made => made,
+                },
                 // One from before there were pools says only now to which it belongs.
                 Some(known) if self.pools.of(known).is_none() => {
                     let labels = Patch::Merge(json!({"metadata": {"labels": node.metadata.labels}}));
