@@ -248,6 +248,8 @@ impl Cluster {
         self.node_process().into_iter().for_each(crate::machine::wait_for_end);
         assert_eq!(self.node_process(), None, "a node still runs");
         assert!(!self.home().exists(), "{:?} is left", self.left());
+        let groups = tinderbox_kubelet::cgroups::folders(&self.folder());
+        assert!(groups.iter().all(|group| !group.exists()), "of {groups:?} some are left");
     }
 
     /// A text without what differs from run to run.

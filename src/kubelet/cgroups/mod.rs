@@ -173,6 +173,12 @@ impl Group {
     }
 }
 
+/// Where the groups of a place would be, there or not; none where this process can make none.
+#[must_use]
+pub fn folders(state_dir: &Path) -> Vec<PathBuf> {
+    find::find(&format!("{PREFIX}{}", mark(state_dir))).map(|kind| kind.folders()).unwrap_or_default()
+}
+
 /// Removes what a place that has ended, or is about to, left: what its folder tells, and what it would be called where the folder tells
 /// nothing any more.
 pub fn clear(state_dir: &Path) {
@@ -181,9 +187,8 @@ pub fn clear(state_dir: &Path) {
         let name = path.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| name.starts_with(PREFIX))
     };
-    let usual = find::find(&format!("{PREFIX}{}", mark(state_dir))).map(|kind| kind.folders()).unwrap_or_default();
     let mut failure = None;
-    for path in noted.lines().map(PathBuf::from).filter(ours).chain(usual) {
+    for path in noted.lines().map(PathBuf::from).filter(ours).chain(folders(state_dir)) {
         failure = remove_when_empty(&path).err().or(failure);
     }
     match failure {

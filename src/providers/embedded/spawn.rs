@@ -101,24 +101,24 @@ impl Newborn {
     }
 
     fn ended(&mut self) -> Error {
-        let how = match self.child.take().map(|mut child| {
-            // Its end of the pipe is closed: it is ending, or has lost its way.
-            let _ = child.kill();
-            child.wait()
-        }) {
-            Some(Ok(status)) => in_words(status),
-            _ => "unknown".to_owned(),
-        };
+        // Its end of the pipe is closed: it is ending, or has lost its way.
+        let how = self.end().map_or_else(|| "unknown".to_owned(), in_words);
         Error::NodeEnded { how, tail: tail(&self.folder.log(), TAIL) }
+    }
+
+    /// Ends the process, unless that was done or it is ready, and removes its control groups, which it cannot do any more.
+    fn end(&mut self) -> Option<ExitStatus> {
+        let mut child = self.child.take()?;
+        let _ = child.kill();
+        let status = child.wait();
+        tinderbox_kubelet::cgroups::clear(self.folder.path());
+        status.ok()
     }
 }
 
 impl Drop for Newborn {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.end();
     }
 }
 
