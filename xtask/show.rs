@@ -2,7 +2,7 @@
 
 use comfy_table::{Table, presets};
 use tinderbox::bench::BenchReport;
-use tinderbox::conformance::{ConformanceReport, Verdict as Judged};
+use tinderbox::conformance::ConformanceReport;
 use tinderbox::doctor::{DoctorReport, Need};
 use tinderbox::e2e::E2eReport;
 use tinderbox::explain::Explanation;
@@ -423,7 +423,7 @@ pub(crate) fn bench(report: &BenchReport) -> String {
 /// The specs that failed, and the score.
 pub(crate) fn conformance(report: &ConformanceReport) -> String {
     let mut text = String::new();
-    for spec in report.specs.iter().filter(|spec| spec.verdict == Judged::Failed) {
+    for spec in report.specs.iter().filter(|spec| spec.verdict == Verdict::Failed) {
         let message = spec.message.as_deref().unwrap_or_default().trim();
         let first = message.lines().next().unwrap_or_default();
         text.push_str(&format!("FAILED {}\n       {first}\n", spec.name));

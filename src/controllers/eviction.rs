@@ -63,10 +63,7 @@ pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
                         }
                     }
                     for plan in leaving {
-                        match applier.apply(plan).await {
-                            Err(error) if error.is_not_found() => {}
-                            outcome => drop(outcome?),
-                        }
+                        applier.apply(plan).await?;
                     }
                     Ok(again.into())
                 }

@@ -70,10 +70,7 @@ pub(crate) fn run(context: Context) -> BoxFuture<'static, Result<()>> {
                     // On a node that is out of service others have asked for the end of a pod, which nobody there brings about.
                     let lost = node.as_ref().is_none_or(|node| is_out_of_service(node));
                     for pod in pods.iter().filter(|pod| lost && (node.is_none() || is_deleting(&***pod))) {
-                        match applier.apply(remove(pod, now)).await {
-                            Err(error) if error.is_not_found() => {}
-                            outcome => drop(outcome?),
-                        }
+                        applier.apply(remove(pod, now)).await?;
                     }
                     Ok(Action::Done)
                 }

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::event::{Event, Talk};
 use crate::kin::millis;
 use crate::project::Project;
+use crate::scenario::Verdict;
 use crate::{kubectl, up};
 
 /// The verb that is remembered as the maker of a cluster of our own.
@@ -41,16 +42,6 @@ pub struct Options {
     /// Which specs, as a regular expression over their names; those of the API server that need no image from a registry
     /// when absent.
     pub focus: Option<String>,
-}
-
-/// What came of a spec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// It holds.
-    Passed,
-    /// It does not.
-    Failed,
 }
 
 /// One spec.

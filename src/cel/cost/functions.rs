@@ -3,7 +3,7 @@
 
 use super::estimate::Estimate;
 use super::size::Range;
-use super::{LIST, PATTERN, RIGHTS, TRAVERSAL};
+use super::{COMPARISONS, LIST, PATTERN, RIGHTS, TRAVERSAL};
 use crate::library::Overload;
 use crate::node::{Constant, Kind, Node};
 use crate::types::Type;
@@ -91,16 +91,7 @@ fn by_overload(id: &str, args: &[Node], size: impl Fn(usize) -> Range) -> (Range
         }
         "add_list" => (one, Some(size(0).plus(size(1)))),
         "equals" if args.iter().all(|arg| matches!(arg.ty, Type::Named(_))) => (one, None),
-        "less_string"
-        | "greater_string"
-        | "less_equals_string"
-        | "greater_equals_string"
-        | "less_bytes"
-        | "greater_bytes"
-        | "less_equals_bytes"
-        | "greater_equals_bytes"
-        | "equals"
-        | "not_equals" => {
+        _ if COMPARISONS.contains(&id) => {
             let max = size(0).max.min(size(1).max);
             (Range { min: u64::from(max > 0), max }.times(TRAVERSAL), None)
         }

@@ -16,6 +16,19 @@ pub(crate) const MAP: u64 = 30;
 const TRAVERSAL: f64 = 0.1;
 /// Using a pattern, for each of its characters.
 const PATTERN: f64 = 0.25;
+/// Overloads that go over two values until they differ.
+const COMPARISONS: [&str; 10] = [
+    "equals",
+    "greater_bytes",
+    "greater_equals_bytes",
+    "greater_equals_string",
+    "greater_string",
+    "less_bytes",
+    "less_equals_bytes",
+    "less_equals_string",
+    "less_string",
+    "not_equals",
+];
 /// A question about rights.
 const RIGHTS: u64 = 350_000;
 

@@ -1,7 +1,7 @@
 //! What a call costs by the arguments that it has.
 //! Upstream rules: cel-go `interpreter/runtimecost.go`, k8s.io/apiserver `pkg/cel/library/cost.go`.
 
-use super::{PATTERN, RIGHTS, TRAVERSAL, times};
+use super::{COMPARISONS, PATTERN, RIGHTS, TRAVERSAL, times};
 use crate::library::kubernetes::Kubernetes;
 use crate::library::{Overload, strings};
 use crate::value::Value;
@@ -74,16 +74,7 @@ fn by_overload(id: &str, args: &[Value<'_>], at: impl Fn(usize) -> u64) -> u64 {
         | "string_format" => times(at(0), TRAVERSAL),
         "in_list" => at(1),
         "equals" | "not_equals" if matches!(args.first(), Some(Value::Kubernetes(_) | Value::Rights(_))) => 1,
-        "less_string"
-        | "greater_string"
-        | "less_equals_string"
-        | "greater_equals_string"
-        | "less_bytes"
-        | "greater_bytes"
-        | "less_equals_bytes"
-        | "greater_equals_bytes"
-        | "equals"
-        | "not_equals" => times(at(0).min(at(1)), TRAVERSAL),
+        _ if COMPARISONS.contains(&id) => times(at(0).min(at(1)), TRAVERSAL),
         "add_string" | "add_bytes" => times(at(0) + at(1), TRAVERSAL),
         "matches" | "matches_string" => pattern(at(0), at(1)),
         "contains_string" => times(at(0), TRAVERSAL) * times(at(1), TRAVERSAL),

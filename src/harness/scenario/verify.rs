@@ -20,7 +20,7 @@ use crate::observe::{Record, World};
 use crate::project::Project;
 use crate::session::{Session, Submitted};
 
-/// How a scenario ended.
+/// How a scenario ended, or a spec of the conformance run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {

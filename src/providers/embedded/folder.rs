@@ -164,7 +164,7 @@ impl Folder {
         }
         let entries = fs::read_dir(&self.path).map_err(|source| self.refused("list", source))?;
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| !path.ends_with(LOCK)) {
-            remove_tree(&path).map_err(|(path, source)| Error::File { act: "remove", path, source })?;
+            remove_tree(&path)?;
         }
         Ok(())
     }
@@ -175,10 +175,8 @@ impl Folder {
     /// When the file system refuses.
     pub fn remove(&self) -> Result<(), Error> {
         // First of all: without its state the rest is no cluster, wherever the removal is cut off.
-        let remove =
-            |path: &Path| remove_tree(path).map_err(|(path, source)| Error::File { act: "remove", path, source });
-        remove(&self.state())?;
-        remove(&self.path)?;
+        remove_tree(&self.state())?;
+        remove_tree(&self.path)?;
         // It stays where anything else is in it.
         let _ = fs::remove_dir(&self.home);
         Ok(())
@@ -224,7 +222,11 @@ impl Drop for Held {
 pub struct Lock(pub(super) File);
 
 /// Removes a file or folder, also one whose owner may not write it; where it is gone there is nothing to do.
-pub(super) fn remove_tree(path: &Path) -> Result<(), (PathBuf, io::Error)> {
+///
+/// # Errors
+/// When the file system refuses.
+pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
+    let refused = |source| Error::File { act: "remove", path: path.to_owned(), source };
     let removed = match fs::symlink_metadata(path) {
         Ok(meta) if !meta.is_dir() => fs::remove_file(path),
         _ => fs::remove_dir_all(path),
@@ -233,11 +235,11 @@ pub(super) fn remove_tree(path: &Path) -> Result<(), (PathBuf, io::Error)> {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-        Err(error) => return Err((path.to_owned(), error)),
+        Err(error) => return Err(refused(error)),
     }
     // A container took away its own right to write a folder; its owner can give it back.
     open_up(path);
-    fs::remove_dir_all(path).map_err(|error| (path.to_owned(), error))
+    fs::remove_dir_all(path).map_err(refused)
 }
 
 fn open_up(path: &Path) {

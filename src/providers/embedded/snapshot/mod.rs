@@ -172,17 +172,15 @@ impl Snapshots {
         let own = self.own(talk)?;
         let snapshot = self.find(name)?.ok_or_else(|| self.unknown(name))?;
         let path = self.dir.join(name);
-        let remove =
-            |path: &Path| remove_tree(path).map_err(|(path, source)| Error::File { act: "remove", path, source });
         // First of all: under this name it is no snapshot, wherever the removal is cut off.
         let gone = copy::unfinished(&self.dir);
         fs::rename(&path, &gone).map_err(|source| Error::File { act: "remove", path, source })?;
-        remove(&gone)?;
+        remove_tree(&gone)?;
         drop(own);
         // It stays where anything else is in it.
         let others = fs::read_dir(&self.dir).into_iter().flatten().flatten().any(|entry| entry.file_name() != "lock");
         if !others {
-            remove(&self.dir)?;
+            remove_tree(&self.dir)?;
             let _ = self.dir.parent().map(fs::remove_dir);
         }
         Ok(snapshot)
@@ -233,8 +231,7 @@ impl Snapshots {
         }
         for entry in fs::read_dir(&self.dir).map_err(fail("list"))?.flatten() {
             if copy::is_unfinished(&entry.file_name()) {
-                let removed = remove_tree(&entry.path());
-                removed.map_err(|(path, source)| Error::File { act: "remove", path, source })?;
+                remove_tree(&entry.path())?;
             }
         }
         Ok(lock)
