@@ -36,7 +36,10 @@ fn exec_gives_a_terminal() {
     cluster.script("shell", "sleep 1000");
     let command = cluster.kubectl_command(&["exec", "-it", "shell", "--", "sh"]);
     let mut terminal = Terminal::run(&command, 40, 100);
-    terminal.types("echo \"$(tty) $(stty size)\" ; hostname\n");
+    // kubectl tells the size beside what is typed, and not before it.
+    terminal.types(
+        "until test \"$(stty size)\" = '40 100'; do sleep 0.05; done; echo \"$(tty) $(stty size)\" ; hostname\n",
+    );
     terminal.shows("/dev/pts/");
     terminal.shows(" 40 100\r\n");
     terminal.shows("shell\r\n");
