@@ -25,23 +25,15 @@ pub(super) fn new(scheduled: &ScheduledSparkApplication, time: Timestamp) -> Spa
         name: Some(name(scheduled, time)),
         namespace: scheduled.namespace(),
         labels: Some(labels),
-        owner_references: Some(vec![owner(scheduled)]),
+        // Upstream does not make the schedule the run's controller.
+        owner_references: Some(vec![OwnerReference {
+            block_owner_deletion: Some(true),
+            ..scheduled.owner_ref(&()).unwrap_or_default()
+        }]),
         ..ObjectMeta::default()
     });
     app.spec = scheduled.spec.template.clone();
     app
-}
-
-/// Upstream does not make the schedule the run's controller.
-fn owner(scheduled: &ScheduledSparkApplication) -> OwnerReference {
-    OwnerReference {
-        api_version: ScheduledSparkApplication::api_version(&()).into_owned(),
-        kind: ScheduledSparkApplication::kind(&()).into_owned(),
-        name: scheduled.name_any(),
-        uid: scheduled.uid().unwrap_or_default(),
-        controller: None,
-        block_owner_deletion: Some(true),
-    }
 }
 
 /// Whether an application is a run of the schedule, and not of an earlier one by the same name.
