@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tinderbox::providers::ProviderName;
 
 /// Real Spark on a small Kubernetes, locally: strike it, run jobs, prove what they did, and leave nothing behind.
 #[derive(Debug, Parser)]
@@ -28,6 +29,9 @@ pub(crate) struct Common {
     /// Name of the cluster.
     #[arg(long, global = true, default_value = "local", value_name = "NAME")]
     pub(crate) name: String,
+    /// Place of the cluster; where it is already, or `embedded`, when absent.
+    #[arg(long, global = true, value_name = "PLACE")]
+    pub(crate) provider: Option<ProviderName>,
     /// Root folder of the project; found from the current folder when absent.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) project: Option<PathBuf>,

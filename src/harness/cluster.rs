@@ -60,7 +60,7 @@ impl Cluster {
     /// # Errors
     /// When it is not running.
     pub async fn running(project: &Project) -> Result<Self, Error> {
-        match project.embedded("")?.find()? {
+        match project.provider("")?.find().await? {
             Found::Running(endpoint) => Self::connect(&project.cluster, &endpoint.kubeconfig).await,
             Found::Nothing | Found::Stopped | Found::Starting => Err(Error::NotUp { name: project.cluster.clone() }),
         }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
-use tinderbox_providers::embedded::State;
 use tinderbox_providers::{Found, Provider as _};
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -90,12 +89,12 @@ pub async fn conformance(
 ) -> Result<ConformanceReport, Error> {
     let began = Instant::now();
     let program = program(options)?;
-    let place = project.embedded(VERB)?;
+    let place = project.provider(VERB)?;
     // What an earlier run left, killed half-way, is ours too.
-    let left = State::load(place.folder())?.is_some_and(|state| state.settings.started_by == VERB);
+    let left = place.made_by()?.is_some_and(|verb| verb == VERB);
     let own_cluster = left || !place.folder().exists();
     let work = async {
-        if !matches!(place.find()?, Found::Running(_)) {
+        if !matches!(place.find().await?, Found::Running(_)) {
             up::up(project, if own_cluster { VERB } else { "up" }, std::future::pending(), talk).await?;
         }
         judge(project, &program, options, talk).await
@@ -150,7 +149,7 @@ async fn judge(
     std::fs::create_dir_all(&folder).map_err(Error::file("make", &folder))?;
     let (report, log) = (folder.join("report.json"), folder.join("log"));
     let _ = std::fs::remove_file(&report);
-    let access = kubectl::access(project)?;
+    let access = kubectl::access(project).await?;
     let mut command = Command::new(program);
     command
         .arg("--provider=skeleton")

@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use tinderbox_providers::embedded::State;
-use tinderbox_providers::{Arrival, Provider as _};
+use tinderbox_providers::{Arrival, Provider as _, ProviderName};
 
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -33,7 +32,7 @@ pub struct E2eReport {
     /// The cluster.
     pub cluster: String,
     /// The place that it was in.
-    pub provider: &'static str,
+    pub provider: ProviderName,
     /// It was started for this run.
     pub own_cluster: bool,
     /// When it began, in RFC 3339.
@@ -74,9 +73,9 @@ pub async fn e2e(
         .iter()
         .map(|file| Scenario::load(file))
         .collect::<Result<Vec<_>, _>>()?;
-    let place = project.embedded(VERB)?;
+    let place = project.provider(VERB)?;
     // What an earlier end-to-end run left, killed half-way, is ours too.
-    let left = State::load(place.folder())?.is_some_and(|state| state.settings.started_by == VERB);
+    let left = place.made_by()?.is_some_and(|verb| verb == VERB);
     let own = left || !place.folder().exists();
     let work = async {
         let (up, cluster) = up::up(project, if own { VERB } else { "up" }, std::future::pending(), talk).await?;
@@ -103,7 +102,7 @@ pub async fn e2e(
     let (own_cluster, up_ms, scenarios) = outcome?;
     Ok(E2eReport {
         cluster: project.cluster.clone(),
-        provider: "embedded",
+        provider: place.name(),
         own_cluster,
         began: started_at,
         up_ms,

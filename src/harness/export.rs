@@ -12,6 +12,7 @@ use kube::discovery::{Discovery, Scope, verbs};
 use serde::Serialize;
 use serde_json::Value;
 use tempfile::NamedTempFile;
+use tinderbox_providers::Provider as _;
 
 use crate::cluster::{Cluster, Resource};
 use crate::doctor::doctor;
@@ -94,9 +95,9 @@ pub async fn export(project: &Project, file: &Path) -> Result<ExportReport, Erro
         Ok(cluster) => objects(&cluster, &mut archive, &mut missing).await?,
         Err(error) => missing.push(format!("objects: {error}")),
     }
-    let place = project.embedded("export")?;
+    let place = project.provider("export")?;
     let folder = place.folder();
-    for path in [folder.state(), folder.log()] {
+    for path in std::iter::once(folder.state()).chain(place.logs()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match std::fs::read(&path) {
             Ok(text) => archive.text(&name, &text).map_err(failed)?,

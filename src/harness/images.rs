@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tinderbox_providers::Provider as _;
 use tinderbox_providers::embedded::images;
 
 use crate::event::{Event, Talk};
@@ -13,6 +14,9 @@ use crate::project::Project;
 
 /// Fetches what the images of these objects need.
 pub(crate) async fn fetch(project: &Project, objects: &[Object], talk: &Talk) {
+    if !project.provider("").is_ok_and(|place| place.abilities().native_images) {
+        return;
+    }
     let mut names = BTreeSet::new();
     for object in objects {
         collect(&object.value, &mut names);

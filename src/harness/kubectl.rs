@@ -8,7 +8,6 @@ use std::process::Command;
 
 use serde::Serialize;
 use serde_json::Value;
-use tinderbox_providers::embedded;
 use tinderbox_providers::{Found, Provider as _};
 
 use crate::error::Error;
@@ -35,13 +34,13 @@ pub struct Access {
 ///
 /// # Errors
 /// When it is not running.
-pub fn access(project: &Project) -> Result<Access, Error> {
-    match project.embedded("kubeconfig")?.find()? {
+pub async fn access(project: &Project) -> Result<Access, Error> {
+    match project.provider("kubeconfig")?.find().await? {
         Found::Running(endpoint) => Ok(Access {
             cluster: project.cluster.clone(),
             server: endpoint.server,
             kubeconfig: endpoint.kubeconfig,
-            context: embedded::context(&project.cluster),
+            context: endpoint.context,
         }),
         Found::Nothing | Found::Stopped | Found::Starting => Err(Error::NotUp { name: project.cluster.clone() }),
     }
@@ -60,8 +59,8 @@ pub struct Content {
 ///
 /// # Errors
 /// When the cluster is not running.
-pub fn kubeconfig(project: &Project) -> Result<Content, Error> {
-    let path = access(project)?.kubeconfig;
+pub async fn kubeconfig(project: &Project) -> Result<Content, Error> {
+    let path = access(project).await?.kubeconfig;
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     let value = from_yaml(&path, &text)?;
     Ok(Content { text, value })
@@ -71,8 +70,8 @@ pub fn kubeconfig(project: &Project) -> Result<Content, Error> {
 ///
 /// # Errors
 /// When the cluster is not running, or there is no kubectl.
-pub fn kubectl(project: &Project, arguments: &[OsString]) -> Result<Command, Error> {
-    let access = access(project)?;
+pub async fn kubectl(project: &Project, arguments: &[OsString]) -> Result<Command, Error> {
+    let access = access(project).await?;
     let program = which::which("kubectl").map_err(|error| unusable(io::Error::new(io::ErrorKind::NotFound, error)))?;
     let mut command = Command::new(program);
     command.args(arguments).env("KUBECONFIG", &access.kubeconfig);

@@ -140,8 +140,10 @@ fn containers(pod: &Pod) -> Vec<String> {
 
 /// The node's own log, which is there as long as the cluster is.
 async fn node(project: &Project, options: &Options, talk: &Talk) -> Result<(), Error> {
-    let place = project.embedded("logs")?;
-    let path = place.folder().log();
+    let place = project.provider("logs")?;
+    let Some(path) = place.logs().into_iter().next() else {
+        return Err(Error::NotUp { name: project.cluster.clone() });
+    };
     let mut file = match File::open(&path).await {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -153,7 +155,7 @@ async fn node(project: &Project, options: &Options, talk: &Talk) -> Result<(), E
     let mut tail = options.tail.and_then(|count| usize::try_from(count).ok());
     loop {
         // Asked before the log is read, so that the node's last words are not missed.
-        let last = !options.follow || !matches!(place.find(), Ok(Found::Running(_) | Found::Starting));
+        let last = !options.follow || !matches!(place.find().await, Ok(Found::Running(_) | Found::Starting));
         file.read_to_end(&mut text).await.map_err(Error::file("read", &path))?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let lines: Vec<u8> = text.drain(..if last { text.len() } else { whole }).collect();

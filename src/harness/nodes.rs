@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tinderbox_api::pools::{OFF, POOL, POWER, POWER_STATE};
 use tinderbox_client::wait;
+use tinderbox_providers::Provider as _;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -156,6 +157,13 @@ async fn switch(
     done: impl Fn(&Node) -> bool,
 ) -> Result<PowerReport, Error> {
     let began = Instant::now();
+    let place = project.provider("node")?;
+    if !place.abilities().node_power {
+        return Err(Error::Usage {
+            message: format!("nodes of the place {} have no power that could be switched", place.name()),
+            hint: Some("take them out of service by `cargo xtask kubectl drain`".to_owned()),
+        });
+    }
     let cluster = Cluster::running(project).await?;
     let known = nodes(&cluster).await?;
     let node = known.iter().find(|node| node.name_any() == name).ok_or_else(|| unknown(name, &known))?;

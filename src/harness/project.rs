@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tinderbox_api::pools::Nodes;
 use tinderbox_providers::embedded::{Embedded, NativeImage, Settings};
+use tinderbox_providers::{AnyProvider, Folder, ProviderName};
 
 use crate::error::Error;
 use crate::suggest;
@@ -34,6 +35,8 @@ pub struct Project {
     pub cluster: String,
     /// What `tinderbox.yaml` says.
     pub config: Config,
+    /// The place that was asked for.
+    pub asked: Option<ProviderName>,
     home: PathBuf,
 }
 
@@ -46,6 +49,8 @@ pub struct Place {
     pub config: Option<PathBuf>,
     /// Name of the cluster.
     pub cluster: String,
+    /// The place that holds it; where it is already, or the embedded one, when absent.
+    pub provider: Option<ProviderName>,
 }
 
 impl Project {
@@ -69,7 +74,7 @@ impl Project {
             }
         };
         let home = std::env::var_os("TINDERBOX_HOME").map_or_else(|| root.join(".tinderbox"), PathBuf::from);
-        Ok(Self { root, cluster: place.cluster.clone(), config, home })
+        Ok(Self { root, cluster: place.cluster.clone(), config, asked: place.provider, home })
     }
 
     /// The folder of all clusters' state.
@@ -84,11 +89,40 @@ impl Project {
         self.home.join("reports")
     }
 
-    /// The cluster, started by `verb` if it is started.
+    /// The cluster in its place, started by `verb` if it is started.
     ///
     /// # Errors
-    /// When the name cannot be a cluster's.
+    /// When the name cannot be a cluster's, or it is in another place than the one that was asked for.
+    pub fn provider(&self, verb: &str) -> Result<AnyProvider, Error> {
+        match self.place()? {
+            ProviderName::Embedded => Ok(AnyProvider::Embedded(self.embedded(verb)?)),
+        }
+    }
+
+    /// The place that holds the cluster, or is to hold it.
+    fn place(&self) -> Result<ProviderName, Error> {
+        let name = &self.cluster;
+        match (self.asked, AnyProvider::holder(&Folder::new(&self.home, name)?)) {
+            (Some(asked), Some(held)) if asked != held => Err(Error::Usage {
+                message: format!("cluster {name} is in the place {held}, not in {asked}"),
+                hint: Some(format!("choose another `--name`, or remove it with `cargo xtask down --name {name}`")),
+            }),
+            (asked, held) => Ok(asked.or(held).unwrap_or_default()),
+        }
+    }
+
+    /// The cluster, for what only the embedded place can do; started by `verb` if it is started.
+    ///
+    /// # Errors
+    /// When the name cannot be a cluster's, or it is in another place.
     pub fn embedded(&self, verb: &str) -> Result<Embedded, Error> {
+        let place = self.place()?;
+        if place != ProviderName::Embedded {
+            return Err(Error::Usage {
+                message: format!("`{verb}` is for clusters of the embedded place, and {} is in {place}", self.cluster),
+                hint: None,
+            });
+        }
         let settings = Settings {
             port: self.config.port,
             images: self.images(),

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tinderbox_api::spark::SparkApplication;
-use tinderbox_providers::embedded::{Embedded, process};
-use tinderbox_providers::{Found, Provider as _};
+use tinderbox_providers::embedded::process;
+use tinderbox_providers::{Folder, Found, Provider as _, ProviderName};
 
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -27,6 +27,8 @@ use crate::project::Project;
 pub struct StatusReport {
     /// Its name.
     pub cluster: String,
+    /// The place that it is in.
+    pub provider: ProviderName,
     /// `nothing`, `stopped`, `starting` or `running`.
     pub state: &'static str,
     /// Its folder.
@@ -72,10 +74,11 @@ pub struct Line {
 /// # Errors
 /// When its state cannot be read, or it does not answer.
 pub async fn status(project: &Project) -> Result<StatusReport, Error> {
-    let place = project.embedded("status")?;
-    let others = Embedded::names(project.home())?.into_iter().filter(|name| *name != project.cluster).collect();
+    let place = project.provider("status")?;
+    let others = Folder::names(project.home())?.into_iter().filter(|name| *name != project.cluster).collect();
     let mut report = StatusReport {
         cluster: project.cluster.clone(),
+        provider: place.name(),
         state: "nothing",
         folder: place.folder().path().to_owned(),
         server: None,
@@ -89,19 +92,11 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
         pods: Vec::new(),
         others,
     };
-    let endpoint = match place.find()? {
-        Found::Nothing => return Ok(report),
-        Found::Stopped => {
-            report.state = "stopped";
-            return Ok(report);
-        }
-        Found::Starting => {
-            report.state = "starting";
-            return Ok(report);
-        }
-        Found::Running(endpoint) => endpoint,
+    let found = place.find().await?;
+    report.state = found.as_str();
+    let Found::Running(endpoint) = found else {
+        return Ok(report);
     };
-    report.state = "running";
     report.pid = endpoint.pid;
     report.resident = endpoint.pid.and_then(process::resident);
     report.server = Some(endpoint.server);

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tinderbox_providers::embedded::{self, Embedded};
-use tinderbox_providers::{Arrival, Down, Found, Provider as _};
+use tinderbox_providers::{Arrival, Down, Folder, Provider as _, ProviderName};
 
 use crate::apply;
 use crate::cluster::Cluster;
@@ -20,6 +19,8 @@ use crate::project::Project;
 pub struct UpReport {
     /// Its name.
     pub cluster: String,
+    /// The place that it is in.
+    pub provider: ProviderName,
     /// How it came to be up.
     pub arrival: Arrival,
     /// URL of the API.
@@ -48,6 +49,8 @@ pub struct UpReport {
 pub struct UpPlan {
     /// The cluster's name.
     pub cluster: String,
+    /// The place that it would be in.
+    pub provider: ProviderName,
     /// Its folder.
     pub folder: PathBuf,
     /// What there is of it: `nothing`, `stopped`, `starting` or `running`.
@@ -60,29 +63,19 @@ pub struct UpPlan {
 ///
 /// # Errors
 /// When the state or the manifests cannot be read.
-pub fn plan(project: &Project) -> Result<UpPlan, Error> {
-    let place = project.embedded("up")?;
-    let mut steps = Vec::new();
-    let found = match place.find()? {
-        Found::Nothing => {
-            steps.push(format!("make {} with keys and an empty store", place.folder().path().display()));
-            steps.push("start the node process".to_owned());
-            "nothing"
-        }
-        Found::Stopped => {
-            steps.push(format!("start the node process on what is in {}", place.folder().path().display()));
-            "stopped"
-        }
-        Found::Starting => {
-            steps.push("wait for the other command that is starting it".to_owned());
-            "starting"
-        }
-        Found::Running(_) => "running",
-    };
+pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
+    let place = project.provider("up")?;
+    let mut plan = place.plan().await?;
     for object in platform(project)? {
-        steps.push(format!("apply {}", object.name()));
+        plan.steps.push(format!("apply {}", object.name()));
     }
-    Ok(UpPlan { cluster: project.cluster.clone(), folder: place.folder().path().to_owned(), found, steps })
+    Ok(UpPlan {
+        cluster: project.cluster.clone(),
+        provider: place.name(),
+        folder: place.folder().path().to_owned(),
+        found: plan.found.as_str(),
+        steps: plan.steps,
+    })
 }
 
 fn platform(project: &Project) -> Result<Vec<Object>, Error> {
@@ -108,7 +101,7 @@ pub async fn up(
     let began = Instant::now();
     // Broken files are found before anything is started.
     let objects = platform(project)?;
-    let place = project.embedded(verb)?;
+    let place = project.provider(verb)?;
     talk.tell(Event::Step(format!("starting cluster {}", project.cluster)));
     let said = talk.for_provider();
     let up = tokio::select! {
@@ -135,11 +128,12 @@ pub async fn up(
     };
     let report = UpReport {
         cluster: project.cluster.clone(),
+        provider: place.name(),
         arrival: up.arrival,
         server: up.endpoint.server,
         ingress: up.endpoint.ingress,
         kubeconfig: up.endpoint.kubeconfig,
-        context: embedded::context(&project.cluster),
+        context: up.endpoint.context,
         pid: up.endpoint.pid,
         ready_ms: whole_millis(up.took),
         took_ms: whole_millis(began.elapsed()),
@@ -177,12 +171,15 @@ impl DownReport {
 /// # Errors
 /// When something stays.
 pub async fn down(project: &Project, all: bool) -> Result<Vec<DownReport>, Error> {
-    let names = if all { Embedded::names(project.home())? } else { vec![project.cluster.clone()] };
+    let names = if all { Folder::names(project.home())? } else { vec![project.cluster.clone()] };
     let (mut reports, mut failure) = (Vec::new(), None);
     for name in names {
         let mut project = project.clone();
         project.cluster.clone_from(&name);
-        match project.embedded("down")?.down().await {
+        if all {
+            project.asked = None;
+        }
+        match project.provider("down")?.down().await {
             Ok(down) => reports.push(DownReport::new(name, &down)),
             // One that stays does not keep the others.
             Err(error) => failure = failure.or(Some(error)),

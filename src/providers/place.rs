@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Error;
+use crate::folder::Folder;
 
 /// Where a provider says what it is about to do.
 #[derive(Clone)]
@@ -35,19 +36,104 @@ impl std::fmt::Debug for Talk {
     }
 }
 
-/// A place that can hold clusters by name.
+/// One cluster in the place that holds it.
 pub trait Provider {
+    /// The place.
+    fn name(&self) -> ProviderName;
+
+    /// What the place can do beyond being a Kubernetes.
+    fn abilities(&self) -> Abilities;
+
+    /// The folder of the cluster's state.
+    fn folder(&self) -> &Folder;
+
+    /// What [`up`](Self::up) would do, without changing anything.
+    fn plan(&self) -> impl Future<Output = Result<Plan, Error>> + Send;
+
     /// Brings the cluster up, or finds that it is up. Killed half-way, the next call goes on from there.
     fn up(&self, talk: &Talk) -> impl Future<Output = Result<Up, Error>> + Send;
 
     /// What there is of the cluster, without changing anything.
+    fn find(&self) -> impl Future<Output = Result<Found, Error>> + Send;
+
+    /// The verb that made the cluster; `None` when there is none.
     ///
     /// # Errors
     /// When its state cannot be read.
-    fn find(&self) -> Result<Found, Error>;
+    fn made_by(&self) -> Result<Option<String>, Error>;
+
+    /// The files in which the cluster's own processes write what they do, the most telling one first.
+    fn logs(&self) -> Vec<PathBuf>;
 
     /// Takes the cluster away, and everything that belongs to it. A second time there is nothing to do.
     fn down(&self) -> impl Future<Output = Result<Down, Error>> + Send;
+}
+
+/// A place that holds clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderName {
+    /// A small Kubernetes in one process of this machine.
+    #[default]
+    Embedded,
+}
+
+impl ProviderName {
+    /// Every place, in the order in which they are told.
+    pub const ALL: [Self; 1] = [Self::Embedded];
+
+    /// As it is written on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
+impl std::fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for ProviderName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.map(Self::as_str).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|name| name.as_str() == text)
+            .ok_or_else(|| format!("there is no such place; places: {known}"))
+    }
+}
+
+/// What a place can do beyond being a Kubernetes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Abilities {
+    /// The controllers of the builtin platform run inside the cluster.
+    pub platform: bool,
+    /// Images can be described as views of this machine.
+    pub native_images: bool,
+    /// Single nodes can be killed and started again.
+    pub node_power: bool,
+}
+
+/// What bringing a cluster up would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What there is of the cluster now.
+    pub found: Found,
+    /// What would be done, in order, each as an order in words.
+    pub steps: Vec<String>,
+}
+
+/// The name of cluster, user and context in the kubeconfig of a cluster of ours.
+#[must_use]
+pub fn context(cluster: &str) -> String {
+    format!("tinderbox-{cluster}")
 }
 
 /// How a cluster came to be up.
@@ -72,6 +158,8 @@ pub struct Endpoint {
     pub ingress: Option<String>,
     /// File with the credentials of its administrator.
     pub kubeconfig: PathBuf,
+    /// The context in that file.
+    pub context: String,
     /// Process of the node, where the cluster is one of ours.
     pub pid: Option<i32>,
 }
@@ -101,6 +189,19 @@ pub enum Found {
     Starting,
     /// It answers.
     Running(Endpoint),
+}
+
+impl Found {
+    /// In one word: `nothing`, `stopped`, `starting` or `running`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Running(_) => "running",
+        }
+    }
 }
 
 /// What was taken away.

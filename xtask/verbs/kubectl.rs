@@ -8,8 +8,8 @@ use super::Context;
 use crate::cli;
 use crate::ui::Exit;
 
-pub(super) fn run(context: &Context, arguments: &cli::Kubectl) -> Result<Exit, Error> {
+pub(super) async fn run(context: &Context, arguments: &cli::Kubectl) -> Result<Exit, Error> {
     context.ui.rest();
-    let mut command = kubectl::kubectl(&context.project, &arguments.arguments)?;
+    let mut command = kubectl::kubectl(&context.project, &arguments.arguments).await?;
     Err(kubectl::unusable(command.exec()))
 }

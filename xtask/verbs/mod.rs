@@ -67,6 +67,7 @@ fn context(common: &Common, ui: Ui) -> Result<Context, Error> {
         project: common.project.clone(),
         config: common.config.clone(),
         cluster: common.name.clone(),
+        provider: common.provider,
     })?;
     Ok(Context { ui, project })
 }
@@ -92,8 +93,8 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
     match verb {
         Verb::Status => status::run(context).await,
         Verb::Logs(arguments) => logs::run(context, arguments).await,
-        Verb::Kubeconfig(arguments) => kubeconfig::run(context, arguments),
-        Verb::Kubectl(arguments) => kubectl::run(context, arguments),
+        Verb::Kubeconfig(arguments) => kubeconfig::run(context, arguments).await,
+        Verb::Kubectl(arguments) => kubectl::run(context, arguments).await,
         Verb::Image(arguments) => image::run(context, arguments).await,
         Verb::Doctor => doctor::run(context).await,
         Verb::Export(arguments) => export::run(context, arguments).await,

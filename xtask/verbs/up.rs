@@ -9,7 +9,7 @@ use crate::ui::Exit;
 
 pub(super) async fn run(context: &Context, arguments: &cli::Up, stop: impl Future<Output = ()>) -> Result<Exit, Error> {
     if arguments.dry_run {
-        context.ui.result(&up::plan(&context.project)?, show::plan);
+        context.ui.result(&up::plan(&context.project).await?, show::plan);
         return Ok(Exit::Done);
     }
     let (report, _) = up::up(&context.project, "up", stop, &context.ui.talk()).await?;

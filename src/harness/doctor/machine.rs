@@ -115,14 +115,14 @@ fn size(bytes: u64) -> String {
 }
 
 /// The API's port, where one is configured.
-pub(super) fn port(project: &Project) -> Finding {
+pub(super) async fn port(project: &Project) -> Finding {
     const WHAT: &str = "port of the API";
     let port = project.config.port;
     if port == 0 {
         return Finding::good(WHAT, Need::Required, "any free one");
     }
     if let Ok(place) = project.embedded("doctor")
-        && let Ok(Found::Running(endpoint)) = place.find()
+        && let Ok(Found::Running(endpoint)) = place.find().await
         && endpoint.server.ends_with(&format!(":{port}"))
     {
         return Finding::good(WHAT, Need::Required, format!("{port}, held by the cluster itself"));

@@ -64,7 +64,7 @@ pub async fn doctor(project: &Project) -> DoctorReport {
         tokio::join!(machine::place(), machine::groups(), programs::java(), programs::python(), programs::docker());
     let mut findings = vec![place, groups, java, python];
     findings.extend(machine::limits(project));
-    findings.push(machine::port(project));
+    findings.push(machine::port(project).await);
     findings.push(programs::kubectl().await);
     findings.push(docker);
     DoctorReport { findings }

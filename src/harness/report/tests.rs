@@ -53,7 +53,7 @@ fn report() -> E2eReport {
     };
     E2eReport {
         cluster: "local".into(),
-        provider: "embedded",
+        provider: tinderbox_providers::ProviderName::Embedded,
         own_cluster: true,
         began: "2026-01-01T00:00:00Z".into(),
         up_ms: 400,

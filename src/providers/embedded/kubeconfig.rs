@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use crate::place::context;
+
 /// What the file is made from; the keys and certificates are PEM text in base64.
 #[derive(Debug, Clone)]
 pub(super) struct Credentials<'a> {
@@ -13,12 +15,6 @@ pub(super) struct Credentials<'a> {
     pub(super) certificate: &'a str,
     /// The administrator's key.
     pub(super) key: &'a str,
-}
-
-/// The name of cluster, user and context.
-#[must_use]
-pub fn context(cluster: &str) -> String {
-    format!("tinderbox-{cluster}")
 }
 
 /// The file's text.

@@ -1,7 +1,6 @@
 //! The embedded place: a small Kubernetes in one detached process of this machine. This side brings that process up and takes
 //! it away; `node` is what runs inside it.
 
-mod folder;
 mod handshake;
 pub mod images;
 mod kubeconfig;
@@ -18,10 +17,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::{Arrival, Down, Endpoint, Error, Found, Provider, Talk, Up};
-pub use folder::Folder;
-use folder::Held;
-pub use kubeconfig::context;
+use crate::folder::{Folder, Held};
+use crate::place::context;
+use crate::{Abilities, Arrival, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Talk, Up};
 pub use port::holder;
 use process::Identity;
 pub use state::{Settings, State};
@@ -54,38 +52,13 @@ impl Embedded {
         Ok(Self { folder: Folder::new(&home, name)?, settings })
     }
 
-    /// The cluster's folder.
-    #[must_use]
-    pub fn folder(&self) -> &Folder {
-        &self.folder
-    }
-
-    /// The names of the clusters that have a folder in `home`.
-    ///
-    /// # Errors
-    /// When `home` cannot be listed.
-    pub fn names(home: &Path) -> Result<Vec<String>, Error> {
-        let entries = match std::fs::read_dir(home) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(Error::File { act: "list", path: home.to_owned(), source }),
-        };
-        let mut names: Vec<String> = entries
-            .flatten()
-            .filter(|entry| entry.path().is_dir())
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .filter(|name| Folder::new(home, name).is_ok())
-            .collect();
-        names.sort();
-        Ok(names)
-    }
-
     fn endpoint(&self, port: u16, ingress_port: Option<u16>, pid: Option<i32>) -> Endpoint {
         let name = self.folder.name();
         Endpoint {
             server: format!("https://127.0.0.1:{port}"),
             ingress: ingress_port.map(|port| format!("http://{name}.localhost:{port}")),
             kubeconfig: self.folder.kubeconfig(),
+            context: context(name),
             pid,
         }
     }
@@ -137,6 +110,40 @@ pub struct Stopped {
 }
 
 impl Provider for Embedded {
+    fn name(&self) -> ProviderName {
+        ProviderName::Embedded
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { platform: true, native_images: true, node_power: true }
+    }
+
+    fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    async fn plan(&self) -> Result<Plan, Error> {
+        let found = self.find().await?;
+        let folder = self.folder.path().display();
+        let steps = match &found {
+            Found::Nothing => {
+                vec![format!("make {folder} with keys and an empty store"), "start the node process".to_owned()]
+            }
+            Found::Stopped => vec![format!("start the node process on what is in {folder}")],
+            Found::Starting => vec!["wait for the other command that is starting it".to_owned()],
+            Found::Running(_) => Vec::new(),
+        };
+        Ok(Plan { found, steps })
+    }
+
+    fn made_by(&self) -> Result<Option<String>, Error> {
+        Ok(State::load(&self.folder)?.map(|state| state.settings.started_by))
+    }
+
+    fn logs(&self) -> Vec<PathBuf> {
+        vec![self.folder.log()]
+    }
+
     async fn up(&self, talk: &Talk) -> Result<Up, Error> {
         let start = Instant::now();
         let program = program()?;
@@ -182,7 +189,7 @@ impl Provider for Embedded {
         })
     }
 
-    fn find(&self) -> Result<Found, Error> {
+    async fn find(&self) -> Result<Found, Error> {
         if !self.folder.exists() {
             return Ok(Found::Nothing);
         }

@@ -12,8 +12,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 
-use super::folder::{Folder, Held};
 use super::handshake::{FDS, Message, keep_over_exec};
+use crate::folder::{Folder, Held};
 use crate::{Error, Talk};
 
 /// Lines of the log that explain a node that ended without a word.

@@ -1,19 +1,17 @@
 //! `state.json`: what one cluster was started with and which process runs it, written whole or not at all, with the number of
 //! its format. It must not act on what it reads.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::fs;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tinderbox_api::pools::Nodes;
 use tinderbox_kubelet::image::NativeImage;
 
-use super::folder::Folder;
 use super::process::Identity;
 use crate::Error;
+use crate::folder::{Folder, replace};
 
 /// The format that this version writes.
 pub(super) const FORMAT: u64 = 1;
@@ -95,21 +93,10 @@ impl State {
     }
 }
 
-/// Replaces a file of mode 0600 whole; `.new` beside it is the only trace of a write that was cut off.
-///
-/// # Errors
-/// When the file system refuses.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let mut file: File = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
-    file.write_all(content)?;
-    file.sync_data()?;
-    fs::rename(&fresh, path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn folder(dir: &Path) -> Folder {

@@ -29,8 +29,8 @@ use tinderbox_store::{OpenError, Options, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::embedded::folder::Folder;
 use crate::embedded::state::Settings;
+use crate::folder::Folder;
 use crate::{Class, Error};
 
 /// The API's addresses inside the place: the service `kubernetes`, and what stands behind it.

@@ -14,11 +14,11 @@ use tinderbox_apiserver::auth::pki::Pki;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::folder::Folder;
 use super::handshake::{Message, Parent};
 use super::kubeconfig::{self, Credentials};
 use super::process::Identity;
 use super::state::{self, State};
+use crate::folder::{Folder, replace};
 use crate::{Class, Error};
 use compose::Cluster;
 
@@ -139,7 +139,7 @@ fn write_kubeconfig(folder: &Folder, pki: &Pki, port: u16) -> Result<(), Error> 
         hint: None,
         class: Class::Failed,
     })?;
-    state::replace(&path, text.as_bytes()).map_err(|source| Error::File { act: "write", path, source })
+    replace(&path, text.as_bytes()).map_err(|source| Error::File { act: "write", path, source })
 }
 
 /// Every pod, connection and watch is a descriptor or several: takes what the machine allows.

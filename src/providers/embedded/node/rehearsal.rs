@@ -20,9 +20,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use super::compose::Cluster;
 use super::write_kubeconfig;
 use crate::Error;
-use crate::embedded::folder::Folder;
 use crate::embedded::port;
 use crate::embedded::state::Settings;
+use crate::folder::Folder;
 
 /// A running rehearsal.
 pub struct Rehearsal {

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use tokio::process::Command;
 
 use crate::embedded::compose_error;
-use crate::embedded::folder::remove_tree;
+use crate::folder::remove_tree;
 use crate::{Class, Error};
 
 /// With what the names of folders begin that are not whole.

@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::folder::{Folder, Held, Lock, remove_tree};
-use super::state::{self, State};
+use super::state::State;
 use super::{Embedded, compose_error};
+use crate::folder::{Folder, Held, Lock, remove_tree, replace};
 use crate::{Class, Error, Found, Provider as _, Talk};
 use copy::Fresh;
 use freeze::Frozen;
 
 /// The folder of all snapshots, which no cluster may be called.
-pub(super) const FOLDER: &str = "snapshots";
+pub(crate) const FOLDER: &str = "snapshots";
 /// What says that a snapshot is one, beside the copied folders.
 const NOTE: &str = "snapshot.json";
 /// The format that this version writes.
@@ -102,7 +102,7 @@ impl Snapshots {
         let lock = locked(folder, talk)?;
         let fresh = Fresh::new(&self.dir)?;
         // A node that is starting holds the lock: here it runs, or nothing does.
-        let running = match cluster.find()? {
+        let running = match cluster.find().await? {
             Found::Nothing => return Err(missing()),
             Found::Running(endpoint) => endpoint.pid,
             Found::Stopped | Found::Starting => None,
@@ -124,7 +124,7 @@ impl Snapshots {
         };
         let note = fresh.path().join(NOTE);
         let text = serde_json::to_vec_pretty(&snapshot).map_err(io::Error::from);
-        let written = text.and_then(|text| state::replace(&note, &text));
+        let written = text.and_then(|text| replace(&note, &text));
         written.map_err(|source| Error::File { act: "write", path: note, source })?;
         fresh.keep(&self.dir.join(name))?;
         drop(own);

@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use tinderbox_store::{Collection, Key, Options, Store, Stored};
 
-use crate::embedded::folder::Folder;
+use crate::folder::Folder;
 
 /// Kinds that name nodes or folders of volumes.
 const NAMING: [(&str, &str); 5] = [

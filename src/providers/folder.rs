@@ -2,14 +2,14 @@
 //! through, and its removal. It must not know what the files say.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 
 /// Folder names beside the clusters' own that no cluster may take.
-const RESERVED: [&str; 2] = ["reports", super::snapshot::FOLDER];
+const RESERVED: [&str; 2] = ["reports", crate::embedded::snapshot::FOLDER];
 
 /// Name of the file that is locked.
 const LOCK: &str = "lock";
@@ -40,6 +40,26 @@ impl Folder {
             return Err(Error::Name { name: name.to_owned(), why });
         }
         Ok(Self { name: name.to_owned(), home: home.to_owned(), path: home.join(name) })
+    }
+
+    /// The names of the clusters that have a folder in `home`, whatever place they are in.
+    ///
+    /// # Errors
+    /// When `home` cannot be listed.
+    pub fn names(home: &Path) -> Result<Vec<String>, Error> {
+        let entries = match std::fs::read_dir(home) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(Error::File { act: "list", path: home.to_owned(), source }),
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| Self::new(home, name).is_ok())
+            .collect();
+        names.sort();
+        Ok(names)
     }
 
     /// The cluster's name.
@@ -189,21 +209,21 @@ impl Folder {
 
 /// A locked folder that is being started in: dropped before the cluster is up, one without an earlier state goes again.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     fresh: Option<Folder>,
     /// Given free last.
-    pub(super) lock: Lock,
+    pub(crate) lock: Lock,
 }
 
 impl Held {
     /// Clears what a start or a removal left that was cut off, and guards what is made from now on.
-    pub(super) fn new(folder: &Folder, lock: Lock) -> Result<Self, Error> {
+    pub(crate) fn new(folder: &Folder, lock: Lock) -> Result<Self, Error> {
         folder.clear_remains()?;
         Ok(Self { fresh: (!folder.state().exists()).then(|| folder.clone()), lock })
     }
 
     /// The cluster is up: the folder stays.
-    pub(super) fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         self.fresh = None;
     }
 }
@@ -219,13 +239,13 @@ impl Drop for Held {
 
 /// The lock of a folder, held until it is dropped in every process that has it.
 #[derive(Debug)]
-pub struct Lock(pub(super) File);
+pub struct Lock(pub(crate) File);
 
 /// Removes a file or folder, also one whose owner may not write it; where it is gone there is nothing to do.
 ///
 /// # Errors
 /// When the file system refuses.
-pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
+pub(crate) fn remove_tree(path: &Path) -> Result<(), Error> {
     let refused = |source| Error::File { act: "remove", path: path.to_owned(), source };
     let removed = match fs::symlink_metadata(path) {
         Ok(meta) if !meta.is_dir() => fs::remove_file(path),
@@ -240,6 +260,19 @@ pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
     // A container took away its own right to write a folder; its owner can give it back.
     open_up(path);
     fs::remove_dir_all(path).map_err(refused)
+}
+
+/// Replaces a file of mode 0600 whole; `.new` beside it is the only trace of a write that was cut off.
+///
+/// # Errors
+/// When the file system refuses.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let mut file: File = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
+    file.write_all(content)?;
+    file.sync_data()?;
+    fs::rename(&fresh, path)
 }
 
 fn open_up(path: &Path) {
