@@ -29,9 +29,9 @@ pub(crate) struct Common {
     /// Name of the cluster.
     #[arg(long, global = true, default_value = "local", value_name = "NAME")]
     pub(crate) name: String,
-    /// Place of the cluster; where it is already, or `embedded`, when absent.
-    #[arg(long, global = true, value_name = "PLACE")]
-    pub(crate) provider: Option<ProviderName>,
+    /// Place of the cluster; where it is already, or `embedded`, when absent. `e2e` takes several, and compares them.
+    #[arg(long, global = true, value_name = "PLACE", value_delimiter = ',')]
+    pub(crate) provider: Vec<ProviderName>,
     /// Root folder of the project; found from the current folder when absent.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) project: Option<PathBuf>,

@@ -4,13 +4,14 @@ use comfy_table::{Table, presets};
 use tinderbox::bench::BenchReport;
 use tinderbox::conformance::ConformanceReport;
 use tinderbox::doctor::{DoctorReport, Need};
-use tinderbox::e2e::E2eReport;
+use tinderbox::e2e::{E2eReport, EverywhereReport};
 use tinderbox::explain::Explanation;
 use tinderbox::export::ExportReport;
 use tinderbox::image::{LoadReport, Pruned, Stored};
 use tinderbox::kin::PodReport;
 use tinderbox::kubectl::Access;
 use tinderbox::nodes::{NodeLine, PowerReport};
+use tinderbox::parity::{Difference, Parity};
 use tinderbox::providers::Arrival;
 use tinderbox::providers::embedded::snapshot::Snapshot;
 use tinderbox::report::duration;
@@ -187,6 +188,44 @@ pub(crate) fn run(report: &RunReport) -> String {
     if let Some(why) = &report.explanation {
         text.push('\n');
         text.push_str(&explanation(why));
+    }
+    text
+}
+
+/// The scenarios of several places, and how these compare.
+pub(crate) fn everywhere(report: &EverywhereReport) -> String {
+    let mut text = String::new();
+    for place in &report.places {
+        text.push_str(&format!("== {}\n{}\n\n", place.provider, e2e(place)));
+    }
+    let Parity { places, scenarios } = &report.parity;
+    let mut head = vec!["SCENARIO"];
+    head.extend(places.iter().map(|place| place.as_str()));
+    head.push("DIFFERENCES");
+    let head: Vec<String> = head.into_iter().map(str::to_uppercase).collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    text.push_str(&table(
+        &head,
+        scenarios.iter().map(|row| {
+            let mut cells = vec![row.scenario.clone()];
+            cells.extend(row.results.iter().map(|result| match result {
+                Some((Verdict::Passed, ms)) => duration(*ms),
+                Some((Verdict::Failed, _)) => "FAILED".to_owned(),
+                None => "did not run".to_owned(),
+            }));
+            let unknown = row.differences.iter().filter(|difference| difference.because.is_none()).count();
+            cells.push(match (row.differences.len(), unknown) {
+                (0, _) => "none".to_owned(),
+                (all, 0) => format!("{all} listed"),
+                (all, unknown) => format!("{} listed, {unknown} UNKNOWN", all - unknown),
+            });
+            cells
+        }),
+    ));
+    for (scenario, difference) in report.parity.faults() {
+        let Difference { object, aspect, value, only_in, .. } = difference;
+        let object = if object.is_empty() { String::new() } else { format!(" of {object}") };
+        text.push_str(&format!("\n{scenario}: {aspect}{object}: only in {only_in}: {value}"));
     }
     text
 }

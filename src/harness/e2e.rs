@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, Talk};
 use crate::kin::millis;
+use crate::parity::{self, Parity};
 use crate::project::Project;
 use crate::scenario::{self, Scenario, ScenarioReport, Verdict};
 use crate::up;
@@ -53,6 +54,51 @@ impl E2eReport {
     pub fn passed(&self) -> bool {
         self.scenarios.iter().all(|scenario| scenario.verdict == Verdict::Passed)
     }
+}
+
+/// The reports of the same scenarios in several places.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EverywhereReport {
+    /// Each place's own.
+    pub places: Vec<E2eReport>,
+    /// How they compare.
+    pub parity: Parity,
+}
+
+impl EverywhereReport {
+    /// Whether every scenario passed everywhere, and no difference is without a listed cause.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.places.iter().all(E2eReport::passed) && self.parity.faults().next().is_none()
+    }
+}
+
+/// Runs the scenarios in several places, one after the other, and compares what they did there. Clusters of other places than the
+/// first are called `NAME-PLACE`.
+///
+/// # Errors
+/// As [`e2e`].
+pub async fn everywhere(
+    project: &Project,
+    places: &[ProviderName],
+    options: &Options,
+    stop: impl Future<Output = ()>,
+    talk: &Talk,
+) -> Result<EverywhereReport, Error> {
+    let mut stop = std::pin::pin!(stop);
+    let allowances = parity::allowances(project)?;
+    let mut reports = Vec::with_capacity(places.len());
+    for (index, place) in places.iter().enumerate() {
+        let mut project = project.clone();
+        project.asked = Some(*place);
+        if index > 0 {
+            project.cluster = format!("{}-{place}", project.cluster);
+        }
+        reports.push(e2e(&project, options, &mut stop, talk).await?);
+    }
+    let parity = parity::compare(&reports, &allowances);
+    Ok(EverywhereReport { places: reports, parity })
 }
 
 /// Runs the scenarios. A cluster that was not there before is taken away at the end, however that comes about.

@@ -44,6 +44,13 @@ impl Kin {
         found.into_iter().map(|(_, uid)| uid).collect()
     }
 
+    /// The UIDs of all objects that belong to it.
+    #[must_use]
+    pub fn all(&self, world: &World) -> BTreeSet<String> {
+        let of_it = |(uid, record): &(&String, &Record)| self.uids.contains(*uid) || self.has(world, record);
+        world.records.iter().filter(of_it).map(|(uid, _)| uid.clone()).collect()
+    }
+
     fn has(&self, world: &World, record: &Record) -> bool {
         if !record.before && record.label(APP).is_some_and(|app| self.apps.contains(app)) {
             return true;

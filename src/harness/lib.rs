@@ -35,6 +35,7 @@ pub mod manifest;
 mod moment;
 pub mod nodes;
 mod observe;
+pub mod parity;
 pub mod project;
 pub mod report;
 pub mod run;

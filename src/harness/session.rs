@@ -17,6 +17,7 @@ use crate::follow::{self, Follower};
 use crate::kin::{self, Entered, Kin, PodReport, phases, pod_report};
 use crate::manifest::Object;
 use crate::observe::{Observer, World};
+use crate::parity::{self, Profiles};
 use crate::tell::Teller;
 
 /// Kinds that are always watched.
@@ -126,6 +127,13 @@ impl Session {
             let uids = self.pod_uids(world);
             uids.iter().map(|uid| pod_report(&world.records[uid], self.began)).collect()
         })
+    }
+
+    /// What the objects of the submission did, without what differs from run to run.
+    #[must_use]
+    pub(crate) fn profiles(&self) -> Profiles {
+        let kin = self.kin.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.observer.look(|world| parity::profiles(world, &kin.all(world)))
     }
 
     /// What the submitted objects came to.

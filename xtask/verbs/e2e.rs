@@ -14,12 +14,19 @@ pub(super) async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<Exit, Error> {
     let options = Options { scenarios: arguments.scenarios.clone(), keep: arguments.keep };
-    let result = e2e::e2e(&context.project, &options, stop, &context.ui.talk()).await?;
     let dir = arguments.report.clone().unwrap_or_else(|| context.project.reports());
-    let written = report::write(&result, &dir)?;
-    context.ui.result(&result, show::e2e);
+    let talk = context.ui.talk();
+    let (written, passed) = if context.places.len() > 1 {
+        let result = e2e::everywhere(&context.project, &context.places, &options, stop, &talk).await?;
+        context.ui.result(&result, show::everywhere);
+        (report::write_all(&result, &dir)?, result.passed())
+    } else {
+        let result = e2e::e2e(&context.project, &options, stop, &talk).await?;
+        context.ui.result(&result, show::e2e);
+        (report::write(&result, &dir)?, result.passed())
+    };
     for path in written {
         context.ui.say(&format!("wrote {}", path.display()));
     }
-    Ok(if result.passed() { Exit::Done } else { Exit::Failed })
+    Ok(if passed { Exit::Done } else { Exit::Failed })
 }

@@ -19,6 +19,7 @@ mod up;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tinderbox::providers::ProviderName;
 use tinderbox::{Error, Place, Project};
 
 use crate::cli::{self, Cli, Common, Verb};
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) ui: Ui,
     /// The project and the cluster meant.
     pub(crate) project: Project,
+    /// The places that were asked for.
+    pub(crate) places: Vec<ProviderName>,
 }
 
 /// Runs the verb.
@@ -51,6 +54,10 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     };
     let exit = runtime.block_on(async {
         let stop = interrupted();
+        if cli.common.provider.len() > 1 && !matches!(verb, Verb::E2e(_)) {
+            let message = "only `e2e` works in several places at once".to_owned();
+            return ui.error(&Error::Usage { message, hint: Some("name one place".to_owned()) });
+        }
         let context = match context(&cli.common, ui.clone()) {
             Ok(context) => context,
             Err(error) => return ui.error(&error),
@@ -67,9 +74,9 @@ fn context(common: &Common, ui: Ui) -> Result<Context, Error> {
         project: common.project.clone(),
         config: common.config.clone(),
         cluster: common.name.clone(),
-        provider: common.provider,
+        provider: common.provider.first().copied(),
     })?;
-    Ok(Context { ui, project })
+    Ok(Context { ui, project, places: common.provider.clone() })
 }
 
 async fn dispatch(context: &Context, verb: &Verb, stop: impl Future<Output = ()>) -> Result<Exit, Error> {

@@ -8,7 +8,7 @@ use crate::explain::Explanation;
 use crate::kin::PodReport;
 use crate::scenario::{ScenarioReport, Verdict};
 
-const STYLE: &str = "
+pub(super) const STYLE: &str = "
 :root { color-scheme: light dark; --paper: #fff; --ink: #1d2430; --soft: #5b6675; --line: #dfe4ea; --card: #f6f8fa;
   --good: #17713c; --good-soft: #dcf3e4; --bad: #b3261e; --bad-soft: #fbe3e1; --bar: #3a6fb0; --wait: #b9c3cf; }
 @media (prefers-color-scheme: dark) { :root { --paper: #12161c; --ink: #e6eaf0; --soft: #98a4b3; --line: #2b333e; --card: #1a2029;
@@ -59,7 +59,7 @@ pub fn html(report: &E2eReport) -> String {
     page
 }
 
-fn badge(passed: bool) -> (&'static str, &'static str) {
+pub(super) fn badge(passed: bool) -> (&'static str, &'static str) {
     if passed { ("passed", "passed") } else { ("failed", "failed") }
 }
 
@@ -208,7 +208,7 @@ fn explained(explanation: &Explanation) -> String {
     out
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

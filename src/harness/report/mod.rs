@@ -3,11 +3,12 @@
 
 mod html;
 mod junit;
+mod parity;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::e2e::E2eReport;
+use crate::e2e::{E2eReport, EverywhereReport};
 use crate::error::Error;
 
 pub use html::html;
@@ -35,6 +36,25 @@ pub fn write(report: &E2eReport, dir: &Path) -> Result<Vec<PathBuf>, Error> {
             Ok(path)
         })
         .collect()
+}
+
+/// Writes the reports of several places, each into a folder of its place's name, and `parity.json` and `parity.html` beside them.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn write_all(report: &EverywhereReport, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut written = Vec::new();
+    for place in &report.places {
+        written.extend(write(place, &dir.join(place.provider.as_str()))?);
+    }
+    let json = serde_json::to_string_pretty(&report.parity)
+        .map_err(|error| Error::Internal(format!("the comparison is no JSON: {error}")))?;
+    for (name, text) in [("parity.json", json), ("parity.html", parity::html(&report.parity))] {
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(Error::file("write", &path))?;
+        written.push(path);
+    }
+    Ok(written)
 }
 
 /// Milliseconds as a person says them: `0.42 s`, `12.3 s`, `2 m 05 s`.

@@ -32,6 +32,7 @@ fn report() -> E2eReport {
         ],
         objects: Vec::new(),
         pods: vec![pod],
+        profiles: Default::default(),
         explanation: Some(Explanation {
             summary: "x".into(),
             conditions: vec!["pod/a-driver: container c: state: exit code 1: Error".into()],

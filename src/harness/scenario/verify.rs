@@ -17,16 +17,18 @@ use crate::images;
 use crate::kin::{self, PodReport, millis};
 use crate::manifest::{self, Object};
 use crate::observe::{Record, World};
+use crate::parity::{self, Profiles};
 use crate::project::Project;
 use crate::session::{Session, Submitted};
 
 /// How a scenario ended, or a spec of the conformance run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// All is as it should be.
     Passed,
     /// Something is not.
+    #[default]
     Failed,
 }
 
@@ -53,7 +55,7 @@ pub struct PhaseReport {
 }
 
 /// What a scenario came to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScenarioReport {
     /// Its name.
@@ -72,6 +74,9 @@ pub struct ScenarioReport {
     pub objects: Vec<Submitted>,
     /// Its pods.
     pub pods: Vec<PodReport>,
+    /// What its objects did, without what differs from run to run.
+    #[serde(serialize_with = "parity::as_list")]
+    pub profiles: Profiles,
     /// What explains a failure.
     pub explanation: Option<Explanation>,
 }
@@ -110,13 +115,7 @@ pub async fn verify(
     let mut report = ScenarioReport {
         name: scenario.name.clone(),
         description: scenario.description.clone(),
-        verdict: Verdict::Failed,
-        took_ms: 0,
-        phases: Vec::new(),
-        checks: Vec::new(),
-        objects: Vec::new(),
-        pods: Vec::new(),
-        explanation: None,
+        ..ScenarioReport::default()
     };
     match Session::submit(cluster, objects, &more, talk).await {
         Ok(session) => {
@@ -124,6 +123,7 @@ pub async fn verify(
             report.checks = checks(scenario, &session, began + scenario.budget, &mut clock).await;
             report.objects = session.submitted();
             report.pods = session.pods();
+            report.profiles = session.profiles();
             if let Some(failed) = report.checks.iter().find(|check| !check.passed) {
                 let detail = failed.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
                 report.explanation = Some(session.explain(format!("{}{detail}", failed.what)));
