@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Nodes of tests renew no leases, unless a test is about that.
-pub(crate) const NODE_GRACE: Duration = Duration::from_secs(30 * 86_400);
+pub(crate) const NODE_GRACE: Duration = Duration::from_secs(60 * 86_400);
 
 /// What all kinds in these tests are.
 pub(crate) trait Kind:
@@ -68,7 +68,12 @@ impl World {
 
     /// The same, with a clock that [`Self::advance`] moves.
     pub(crate) async fn with_manual_clock() -> Self {
-        let (clock, hand) = Clock::manual(Timestamp::now());
+        Self::beginning(Timestamp::now()).await
+    }
+
+    /// The same, with a clock that begins at a moment.
+    pub(crate) async fn beginning(at: Timestamp) -> Self {
+        let (clock, hand) = Clock::manual(at);
         let world = Self::start(clock, Some(hand)).await;
         world.add_node("node-0", json!({})).await;
         crate::node::play(&world);

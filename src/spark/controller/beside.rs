@@ -1,5 +1,5 @@
-//! What stands beside a driver when the application asks for it: services and ingresses to its ports, and a budget that keeps it
-//! from being evicted. The application owns them. Pure.
+//! What stands beside a driver when the application asks for it: services and ingresses to its ports, a budget that keeps it from
+//! being evicted, and what Prometheus' exporter reads. The application owns them. Pure.
 //! Upstream rules: `driveringress.go` and `driver_pdb.go` in `internal/controller/sparkapplication` of kubeflow/spark-operator.
 
 use std::collections::BTreeMap;
@@ -18,13 +18,14 @@ use tinderbox_api::spark::{DriverIngress, SparkApplication, labels};
 use tinderbox_client::Step;
 
 use super::observed::Observed;
-use crate::submission::{controller, driver_pod_name};
+use crate::submission::{controller, driver_pod_name, monitoring_map};
 
 /// The writes that make everything that is asked for; `id` is Spark's id of the run.
 pub(super) fn wanted(observed: &Observed, id: &str) -> Vec<Step> {
     let app = &observed.app;
     let marks = marks(app, &observed.status.submission_id);
     let mut steps = Vec::new();
+    steps.extend(monitoring_map(app, &observed.spec).as_ref().map(Step::apply));
     for option in &observed.spec.driver_ingress_options {
         let Some(port) = option.service_port else { continue };
         let service = service(app, option, port, &marks);

@@ -7,6 +7,7 @@
 mod command;
 mod conf;
 mod driver;
+mod monitoring;
 mod names;
 mod objects;
 mod patch;
@@ -18,6 +19,7 @@ mod volumes;
 
 pub use command::arguments;
 pub use conf::Conf;
+pub(crate) use monitoring::config_map as monitoring_map;
 pub use names::{Identity, driver_pod_name, short_name};
 pub use objects::{Objects, bare, objects};
 pub(crate) use template::controller;

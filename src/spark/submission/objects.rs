@@ -10,7 +10,8 @@ use tinderbox_api::spark::{SparkApplication, SparkApplicationSpec};
 
 use super::patch::{Role, patch};
 use super::{
-    Conf, DRIVER_CONTAINER, Identity, Refusal, command, driver, properties, refuse, service, template, volumes,
+    Conf, DRIVER_CONTAINER, Identity, Refusal, command, driver, monitoring, properties, refuse, service, template,
+    volumes,
 };
 use crate::validation;
 
@@ -38,11 +39,9 @@ pub struct Objects {
 /// When the application says what cannot be, or what is not supported.
 pub fn objects(app: &SparkApplication, spec: &SparkApplicationSpec, identity: &Identity) -> Result<Objects, Refusal> {
     validation::application(app).or_else(refuse)?;
-    if spec.monitoring.as_ref().is_some_and(|monitoring| monitoring.prometheus.is_some()) {
-        return refuse("monitoring.prometheus is not supported yet: Spark's own PrometheusServlet needs no agent");
-    }
-    let mut objects = bare(app, spec, identity)?;
-    patch(Role::Driver, spec, &mut objects.pod)?;
+    let spec = monitoring::configured(app, spec);
+    let mut objects = bare(app, &spec, identity)?;
+    patch(Role::Driver, &spec, &mut objects.pod)?;
     Ok(objects)
 }
 

@@ -344,3 +344,21 @@ fn what_has_outlived_its_time_is_removed() {
     assert_eq!(told(&mortal, 130), ["again at 130"]);
     assert_eq!(told(&mortal, 131), ["delete sparkapplications n/pi"]);
 }
+
+#[test]
+fn a_driver_that_took_too_much_memory_says_so() {
+    let mut end = ended("Failed", 137);
+    end["containerStatuses"][0]["state"]["terminated"]["reason"] = json!("OOMKilled");
+    let failed = observed(json!({}), submitted("RUNNING", json!({}))).with_driver(end);
+    let message = &written(&failed, 150)["applicationState"]["errorMessage"];
+    assert_eq!(message, "driver container failed with ExitCode: 137, Reason: OOMKilled");
+}
+
+#[test]
+fn a_clock_that_is_set_back_is_waited_for() {
+    let retries = json!({"restartPolicy": {"type": "OnFailure", "onFailureRetries": 1}});
+    assert_eq!(told(&observed(json!({}), submitted("SUBMITTED", json!({}))), 5), ["again at 110"]);
+    assert_eq!(told(&observed(retries, submitted("FAILING", json!({}))), 5), ["again at 105"]);
+    let mortal = json!({"timeToLiveSeconds": 30});
+    assert_eq!(told(&observed(mortal, submitted("COMPLETED", json!({"terminationTime": BEGAN}))), 5), ["again at 130"]);
+}
