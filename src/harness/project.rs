@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tinderbox_api::pools::Nodes;
 use tinderbox_providers::embedded::{Embedded, NativeImage, Settings};
+use tinderbox_providers::kind::{self, Kind, KindConfig};
 use tinderbox_providers::{AnyProvider, Folder, ProviderName};
 
 use crate::error::Error;
@@ -24,6 +25,8 @@ pub struct Config {
     pub images: Vec<NativeImage>,
     /// Virtual nodes of the embedded place; one, without this.
     pub nodes: Nodes,
+    /// Clusters in a container engine.
+    pub kind: KindConfig,
 }
 
 /// A project and the cluster that is meant.
@@ -96,6 +99,15 @@ impl Project {
     pub fn provider(&self, verb: &str) -> Result<AnyProvider, Error> {
         match self.place()? {
             ProviderName::Embedded => Ok(AnyProvider::Embedded(self.embedded(verb)?)),
+            ProviderName::Kind => {
+                let settings = kind::Settings {
+                    config: self.config.kind.clone(),
+                    nodes: self.config.nodes.clone(),
+                    port: self.config.port,
+                    started_by: verb.to_owned(),
+                };
+                Ok(AnyProvider::Kind(Kind::new(&self.home, &self.cluster, settings)?))
+            }
         }
     }
 

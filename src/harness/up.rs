@@ -104,9 +104,16 @@ pub async fn up(
     let place = project.provider(verb)?;
     talk.tell(Event::Step(format!("starting cluster {}", project.cluster)));
     let said = talk.for_provider();
+    let fresh = !place.folder().exists();
     let up = tokio::select! {
-        up = place.up(&said) => up?,
-        () = &mut stop => return Err(Error::Interrupted),
+        up = place.up(&said) => Some(up?),
+        () = &mut stop => None,
+    };
+    let Some(up) = up else {
+        if fresh {
+            place.down().await?;
+        }
+        return Err(Error::Interrupted);
     };
     let applied = async {
         let cluster = Cluster::connect(&project.cluster, &up.endpoint.kubeconfig).await?;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::embedded::Embedded;
 use crate::folder::Folder;
+use crate::kind::Kind;
 use crate::{Abilities, Down, Error, Found, Plan, Provider, ProviderName, Talk, Up};
 
 /// One cluster in any place.
@@ -13,6 +14,8 @@ use crate::{Abilities, Down, Error, Found, Plan, Provider, ProviderName, Talk, U
 pub enum AnyProvider {
     /// In the embedded place.
     Embedded(Embedded),
+    /// In a container engine.
+    Kind(Kind),
 }
 
 impl AnyProvider {
@@ -31,6 +34,7 @@ macro_rules! each {
     ($any:expr, $one:ident => $call:expr) => {
         match $any {
             AnyProvider::Embedded($one) => $call,
+            AnyProvider::Kind($one) => $call,
         }
     };
 }

@@ -124,6 +124,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The machine, or what runs on it, lacks something.
+    #[error("{message}")]
+    Lack {
+        /// What.
+        message: String,
+        /// What would help.
+        hint: Option<String>,
+    },
     /// A part of the cluster could not be started.
     #[error("cannot {act}")]
     Compose {
@@ -197,7 +205,7 @@ impl Error {
             Self::NodeEnded { .. } => {
                 Some("`cargo xtask doctor` tries what this machine must be able to do".to_owned())
             }
-            Self::Node { hint, .. } | Self::Compose { hint, .. } => hint.clone(),
+            Self::Node { hint, .. } | Self::Compose { hint, .. } | Self::Lack { hint, .. } => hint.clone(),
             Self::Name { .. } | Self::Spawn { .. } | Self::Kill { .. } => None,
         }
     }
@@ -215,6 +223,7 @@ impl Error {
             | Self::StateNewer { .. }
             | Self::Program { .. }
             | Self::Spawn { .. }
+            | Self::Lack { .. }
             | Self::PortTaken { .. } => Class::Environment,
         }
     }

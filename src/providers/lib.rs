@@ -3,8 +3,10 @@
 
 mod any;
 pub mod embedded;
+pub mod engine;
 mod error;
 mod folder;
+pub mod kind;
 mod place;
 
 pub use any::AnyProvider;

@@ -76,17 +76,20 @@ pub enum ProviderName {
     /// A small Kubernetes in one process of this machine.
     #[default]
     Embedded,
+    /// Kubernetes in a container engine of this machine, by the `kind` command.
+    Kind,
 }
 
 impl ProviderName {
     /// Every place, in the order in which they are told.
-    pub const ALL: [Self; 1] = [Self::Embedded];
+    pub const ALL: [Self; 2] = [Self::Embedded, Self::Kind];
 
     /// As it is written on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
+            Self::Kind => "kind",
         }
     }
 }

@@ -1,0 +1,331 @@
+//! A container engine of this machine, Docker's or one that speaks like it: finding it, judging whether it can hold a cluster, and
+//! the connection for those who work with it. What is made in it is their business.
+
+mod find;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::models::SystemInfo;
+use bollard::query_parameters::{CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use futures::{StreamExt, TryStreamExt};
+
+use crate::{Class, Error, Talk};
+
+/// How long the engine may take to say what it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer may take that does work: making, starting or removing a container.
+const WORK: u64 = 120;
+/// The oldest API that has all that is asked: that of Docker 20.10.
+const OLDEST: (u64, u64) = (1, 41);
+/// What a cluster with one Spark job in it takes.
+const MEMORY: i64 = 2 << 30;
+
+/// A connection to the engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    docker: Docker,
+    socket: PathBuf,
+}
+
+/// What the engine says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    /// What it is, as `Docker Engine - Community` or `Podman Engine`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Version of its API.
+    pub api: String,
+    /// It runs without root.
+    pub rootless: bool,
+    /// Version of control groups that it uses.
+    pub cgroups: String,
+    /// Bytes of memory that it may use.
+    pub memory: i64,
+    /// Its processors.
+    pub processors: i64,
+    /// How it stores layers.
+    pub storage: String,
+}
+
+/// A container as the engine lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// It runs.
+    pub running: bool,
+    /// In words, as `Up 2 minutes`.
+    pub status: String,
+    /// The value of the label that was asked for.
+    pub label: String,
+}
+
+impl Engine {
+    /// Connects to the engine of this machine, and sees that it answers.
+    ///
+    /// # Errors
+    /// When there is none, it does not answer, or may not be used.
+    pub async fn connect() -> Result<Self, Error> {
+        let (engine, _) = Self::at(&find::socket()?).await?;
+        Ok(engine)
+    }
+
+    /// Connects to the engine behind a socket.
+    ///
+    /// # Errors
+    /// When it does not answer, may not be used, or is too old.
+    pub async fn at(socket: &Path) -> Result<(Self, Description), Error> {
+        let path = socket.display().to_string();
+        let wrong = |source: bollard::errors::Error| unreachable(socket, source);
+        let docker = Docker::connect_with_unix(&path, WORK, bollard::API_DEFAULT_VERSION).map_err(wrong)?;
+        let asked = async {
+            let docker = docker.negotiate_version().await?;
+            let version = docker.version().await?;
+            let info = docker.info().await?;
+            Ok((docker, version, info))
+        };
+        let (docker, version, info) = match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(answer) => answer.map_err(wrong)?,
+            Err(_) => {
+                return Err(Error::Lack {
+                    message: format!("the container engine at {path} did not answer within {} s", PATIENCE.as_secs()),
+                    hint: Some("restart it, as with `sudo systemctl restart docker`".to_owned()),
+                });
+            }
+        };
+        let name = version.platform.map(|platform| platform.name).filter(|name| !name.is_empty());
+        let description = Description {
+            name: name.unwrap_or_else(|| "Docker".to_owned()),
+            version: version.version.unwrap_or_default(),
+            api: version.api_version.unwrap_or_default(),
+            ..of(&info)
+        };
+        Ok((Self { docker, socket: socket.to_owned() }, description))
+    }
+
+    /// What it says of itself, once it was found fit for a cluster.
+    ///
+    /// # Errors
+    /// When it is too old or has too little memory.
+    pub async fn fit() -> Result<(Self, Description), Error> {
+        let (engine, description) = Self::at(&find::socket()?).await?;
+        description.judge()?;
+        Ok((engine, description))
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn client(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The containers with a label, whatever its value; running or not.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn containers(&self, label: &str) -> Result<Vec<Container>, Error> {
+        let filters = std::collections::HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let listed = self.docker.list_containers(Some(options)).await.map_err(|source| refused("list containers", source))?;
+        let key = label.split('=').next().unwrap_or(label);
+        let mut found: Vec<Container> = listed
+            .into_iter()
+            .map(|one| Container {
+                name: one.names.into_iter().flatten().next().unwrap_or_default().trim_start_matches('/').to_owned(),
+                running: one.state == Some(bollard::models::ContainerSummaryStateEnum::RUNNING),
+                status: one.status.unwrap_or_default(),
+                label: one.labels.and_then(|mut labels| labels.remove(key)).unwrap_or_default(),
+            })
+            .collect();
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(found)
+    }
+
+    /// Starts a container that has stopped.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn start(&self, name: &str) -> Result<(), Error> {
+        let started = self.docker.start_container(name, None).await;
+        started.map_err(|source| refused(&format!("start the container {name}"), source))
+    }
+
+    /// Removes a container with its volumes, whether it runs or not; one that is gone is no error.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn remove(&self, name: &str) -> Result<(), Error> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        match self.docker.remove_container(name, Some(options)).await {
+            Err(error) if status(&error) != Some(404) => Err(refused(&format!("remove the container {name}"), error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sees to it that an image is there: pulled, where it is not.
+    ///
+    /// # Errors
+    /// When it cannot be pulled, as where no registry answers.
+    pub async fn image(&self, name: &str, talk: &Talk) -> Result<(), Error> {
+        match self.docker.inspect_image(name).await {
+            Ok(_) => return Ok(()),
+            Err(error) if status(&error) == Some(404) => {}
+            Err(error) => return Err(refused(&format!("look for the image {name}"), error)),
+        }
+        talk.say(&format!("pulling the image {name}"));
+        let options = CreateImageOptionsBuilder::default().from_image(name).build();
+        let pulled = self.docker.create_image(Some(options), None, None);
+        pulled.try_for_each(|_| std::future::ready(Ok(()))).await.map_err(|source| Error::Compose {
+            act: format!("pull the image {name}"),
+            source: source.into(),
+            hint: Some(format!(
+                "it is not in the engine, and its registry does not give it: load it by `docker load`, or see that {} answers",
+                registry(name)
+            )),
+            class: Class::Environment,
+        })
+    }
+
+    /// Runs a command in a container, and gives what it put out.
+    ///
+    /// # Errors
+    /// When the engine refuses, or the command fails.
+    pub async fn run(&self, container: &str, command: &[&str]) -> Result<String, Error> {
+        let act = || format!("run {} in {container}", command.join(" "));
+        let failed = |source| refused(&act(), source);
+        let config = bollard::exec::CreateExecOptions {
+            cmd: Some(command.to_vec()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..Default::default()
+        };
+        let made = self.docker.create_exec(container, config).await.map_err(failed)?;
+        let started = self.docker.start_exec(&made.id, None).await.map_err(failed)?;
+        let (mut out, mut errors) = (String::new(), String::new());
+        if let bollard::exec::StartExecResults::Attached { mut output, .. } = started {
+            while let Some(chunk) = output.next().await {
+                match chunk.map_err(failed)? {
+                    bollard::container::LogOutput::StdErr { message } => errors.push_str(&String::from_utf8_lossy(&message)),
+                    other => out.push_str(&String::from_utf8_lossy(&other.into_bytes())),
+                }
+            }
+        }
+        let ended = self.docker.inspect_exec(&made.id).await.map_err(failed)?;
+        match ended.exit_code {
+            Some(0) => Ok(out),
+            code => Err(Error::Compose {
+                act: act(),
+                source: format!("exit code {}: {}", code.unwrap_or(-1), errors.trim()).into(),
+                hint: None,
+                class: Class::Failed,
+            }),
+        }
+    }
+}
+
+impl Description {
+    /// Whether a cluster can be had in it.
+    ///
+    /// # Errors
+    /// When it is too old or has too little memory.
+    pub fn judge(&self) -> Result<(), Error> {
+        let mut parts = self.api.split('.').map(|part| part.parse::<u64>().unwrap_or_default());
+        let api = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if api < OLDEST {
+            return Err(Error::Lack {
+                message: format!("{} {} is too old: its API is {}, and {}.{} is the oldest that does", self.name, self.version, self.api, OLDEST.0, OLDEST.1),
+                hint: Some("install Docker 20.10 or newer".to_owned()),
+            });
+        }
+        if self.memory > 0 && self.memory < MEMORY {
+            return Err(Error::Lack {
+                message: format!(
+                    "{} may use {} MiB of memory, and a cluster with a Spark job takes {}",
+                    self.name,
+                    self.memory >> 20,
+                    MEMORY >> 20
+                ),
+                hint: Some("give the engine's machine more memory".to_owned()),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn of(info: &SystemInfo) -> Description {
+    Description {
+        rootless: info.security_options.iter().flatten().any(|option| option.contains("rootless")),
+        cgroups: info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
+        memory: info.mem_total.unwrap_or_default(),
+        processors: info.ncpu.unwrap_or_default(),
+        storage: info.driver.clone().unwrap_or_default(),
+        ..Description::default()
+    }
+}
+
+/// The registry that an image name points to, by Docker's rule: the first part is one if it looks like a host.
+#[must_use]
+pub fn registry(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => "the default registry",
+    }
+}
+
+/// The status with which the engine answered.
+fn status(error: &bollard::errors::Error) -> Option<u16> {
+    match error {
+        bollard::errors::Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}
+
+/// What the engine would not do.
+pub(crate) fn refused(act: &str, source: bollard::errors::Error) -> Error {
+    let text = source.to_string();
+    let hint = text
+        .contains("no space left")
+        .then(|| "its disk is full: `docker system df` says with what".to_owned());
+    Error::Compose { act: act.to_owned(), source: source.into(), hint, class: Class::Environment }
+}
+
+/// An engine that cannot be talked with.
+fn unreachable(socket: &Path, source: bollard::errors::Error) -> Error {
+    let path = socket.display();
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&source);
+    let mut kind = None;
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            kind = Some(io.kind());
+        }
+        cause = error.source();
+    }
+    let hint = match kind.or_else(|| std::os::unix::net::UnixStream::connect(socket).err().map(|error| error.kind())) {
+        Some(std::io::ErrorKind::PermissionDenied) => {
+            "this user may not use it: join the group `docker`, or use a rootless engine".to_owned()
+        }
+        Some(std::io::ErrorKind::ConnectionRefused) => {
+            "its socket is there, but no engine behind it: start it, as with `sudo systemctl start docker`".to_owned()
+        }
+        _ => "see that it runs, as with `sudo systemctl status docker`".to_owned(),
+    };
+    Error::Compose {
+        act: format!("talk with the container engine at {path}"),
+        source: source.into(),
+        hint: Some(hint),
+        class: Class::Environment,
+    }
+}
+
+#[cfg(test)]
+mod tests;

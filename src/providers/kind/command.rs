@@ -1,0 +1,156 @@
+//! The `kind` command: finding it, and having it make a cluster. What it says goes to a log in the cluster's folder; what it is
+//! about to do is told.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+use crate::engine::Engine;
+use crate::folder::Folder;
+use crate::{Class, Error, Talk};
+
+/// The oldest release whose clusters are known to do.
+const OLDEST: (u64, u64) = (0, 24);
+/// How long kind waits for the node.
+const WAIT: &str = "180s";
+/// Lines of its log that explain why it failed.
+const TAIL: usize = 8;
+
+/// The command.
+#[derive(Debug, Clone)]
+pub(super) struct KindCommand {
+    program: PathBuf,
+    /// As `v0.30.0`.
+    version: String,
+}
+
+impl KindCommand {
+    /// Finds it, and sees that it is new enough.
+    pub(super) async fn find() -> Result<Self, Error> {
+        let install = || {
+            let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+            Some(format!(
+                "go install sigs.k8s.io/kind@v0.30.0, or curl -Lo kind https://kind.sigs.k8s.io/dl/v0.30.0/kind-linux-{machine} \
+                 && sudo install kind /usr/local/bin"
+            ))
+        };
+        let program = which::which("kind").map_err(|_| Error::Lack {
+            message: "there is no `kind` command in PATH, which makes clusters in a container engine".to_owned(),
+            hint: install(),
+        })?;
+        let asked = Command::new(&program).arg("version").stdin(Stdio::null()).output().await;
+        let output = asked.map_err(|source| Error::Spawn { program: program.clone(), source })?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = said.split_whitespace().find(|word| word.starts_with('v')).unwrap_or_default().to_owned();
+        if numbers(&version).is_none_or(|found| found < OLDEST) {
+            return Err(Error::Lack {
+                message: format!(
+                    "{} is of version {:?}, and v{}.{} is the oldest that does",
+                    program.display(),
+                    if version.is_empty() { said.trim() } else { &version },
+                    OLDEST.0,
+                    OLDEST.1
+                ),
+                hint: install(),
+            });
+        }
+        Ok(Self { program, version })
+    }
+
+    /// Makes a cluster, and waits until its node is ready; the kubeconfig lies in the cluster's folder.
+    pub(super) async fn create(
+        &self,
+        engine: &Engine,
+        folder: &Folder,
+        name: &str,
+        image: &str,
+        config: &str,
+        talk: &Talk,
+    ) -> Result<(), Error> {
+        let fail = |source| Error::Spawn { program: self.program.clone(), source };
+        let log = log(folder);
+        let mut child = Command::new(&self.program)
+            .args(["create", "cluster", "--name", name, "--image", image, "--wait", WAIT, "--config", "-", "--kubeconfig"])
+            .arg(folder.kubeconfig())
+            .env("DOCKER_HOST", format!("unix://{}", engine.socket().display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(fail)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A command that ended says so itself.
+            let _ = stdin.write_all(config.as_bytes()).await;
+        }
+        let mut said = vec![format!("kind {}", self.version)];
+        if let Some(errors) = child.stderr.take() {
+            let mut lines = BufReader::new(errors).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some(step) = step(&line) {
+                    talk.say(&step);
+                }
+                said.push(line);
+            }
+        }
+        let status = child.wait().await.map_err(fail)?;
+        // The log is for people alone.
+        let _ = std::fs::write(&log, said.join("\n") + "\n");
+        if status.success() {
+            return Ok(());
+        }
+        let tail = said[said.len().saturating_sub(TAIL)..].join("\n  ");
+        let hint = if tail.contains("port is already allocated") || tail.contains("address already in use") {
+            Some("a port of the section `kind` or `port` in tinderbox.yaml is taken: choose another".to_owned())
+        } else if tail.contains("no space left") {
+            Some("the engine's disk is full: `docker system df` says with what".to_owned())
+        } else {
+            None
+        };
+        Err(Error::Compose {
+            act: format!("make the cluster {name} by `kind create cluster`"),
+            source: format!("{status}; its last words:\n  {tail}").into(),
+            hint,
+            class: Class::Failed,
+        })
+    }
+}
+
+/// What the command said when it made the cluster.
+pub(super) fn log(folder: &Folder) -> PathBuf {
+    Path::new(folder.path()).join("kind.log")
+}
+
+fn numbers(version: &str) -> Option<(u64, u64)> {
+    let mut parts = version.strip_prefix('v')?.split(['.', '-', '+']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// What a line says that it is about to do: kind begins these with a bullet, and repeats them with a mark when they are done.
+fn step(line: &str) -> Option<String> {
+    let text = line.trim().strip_prefix('•')?.trim();
+    let plain: String = text.chars().filter(char::is_ascii).collect();
+    let plain = plain.trim().trim_end_matches('.').trim();
+    (!plain.is_empty()).then(|| plain.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(numbers("v0.30.0"), Some((0, 30)));
+        assert_eq!(numbers("v0.31.0-alpha+abc"), Some((0, 31)));
+        assert_eq!(numbers("unknown"), None);
+    }
+
+    #[test]
+    fn steps_are_told_when_they_begin() {
+        assert_eq!(step(" • Preparing nodes 📦  ..."), Some("Preparing nodes".to_owned()));
+        assert_eq!(step(" ✓ Preparing nodes 📦"), None);
+        assert_eq!(step("Creating cluster \"x\" ..."), None);
+    }
+}

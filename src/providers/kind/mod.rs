@@ -1,0 +1,270 @@
+//! Clusters in a container engine, made by the `kind` command: real Kubernetes on this machine. Everything of such a cluster in the
+//! engine carries its name, which tells whose it is; another's is never touched.
+
+mod command;
+mod config;
+mod kubeconfig;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use kube::{Client, Config};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use sha2::{Digest, Sha256};
+use tinderbox_api::pools::Nodes;
+
+pub use config::{KindConfig, Mount, PortMapping};
+
+use crate::engine::{Container, Engine};
+use crate::folder::{Folder, Held};
+use crate::{Abilities, Arrival, Class, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Talk, Up, context};
+use command::KindCommand;
+use state::State;
+
+/// The label by which kind knows the containers of a cluster.
+const CLUSTER: &str = "io.x-k8s.kind.cluster";
+/// How long a node that was started again may take to answer.
+const READY: Duration = Duration::from_secs(120);
+/// How long the API may take to say whether it is there.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How often it is asked while it starts.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+
+/// What the user decided about such clusters.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The section `kind` of the configuration.
+    pub config: KindConfig,
+    /// The pools.
+    pub nodes: Nodes,
+    /// Port of the API; 0 lets kind choose.
+    pub port: u16,
+    /// The verb that makes the cluster.
+    pub started_by: String,
+}
+
+/// One cluster in a container engine.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    folder: Folder,
+    settings: Settings,
+    kind_name: String,
+}
+
+impl Kind {
+    /// The cluster `name` whose folder lies in `home`; nothing is done yet.
+    ///
+    /// # Errors
+    /// When the name cannot be a cluster's.
+    pub fn new(home: &Path, name: &str, settings: Settings) -> Result<Self, Error> {
+        let home = std::path::absolute(home).map_err(|source| Error::File {
+            act: "make absolute",
+            path: home.to_owned(),
+            source,
+        })?;
+        let kind_name = format!("tinderbox-{name}-{}", owner(&home));
+        Ok(Self { folder: Folder::new(&home, name)?, settings, kind_name })
+    }
+
+    /// The containers of this cluster.
+    async fn containers(&self, engine: &Engine) -> Result<Vec<Container>, Error> {
+        engine.containers(&format!("{CLUSTER}={}", self.kind_name)).await
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, Error> {
+        let path = self.folder.kubeconfig();
+        let server = kubeconfig::server(&path)?;
+        Ok(Endpoint {
+            server,
+            ingress: None,
+            context: context(self.folder.name()),
+            kubeconfig: path,
+            pid: None,
+        })
+    }
+
+    /// Whether the API answers.
+    async fn answers(&self) -> bool {
+        let asked = async {
+            let client = client(&self.folder.kubeconfig()).await?;
+            client.apiserver_version().await.ok()
+        };
+        matches!(tokio::time::timeout(ANSWER, asked).await, Ok(Some(_)))
+    }
+
+    async fn make(&self, engine: &Engine, talk: &Talk) -> Result<(), Error> {
+        let kind = KindCommand::find().await?;
+        let config = &self.settings.config;
+        let image = config.node_image();
+        engine.image(&image, talk).await?;
+        let text = config.render(&self.settings.nodes, self.settings.port).map_err(|error| Error::Compose {
+            act: "write the configuration for kind".to_owned(),
+            source: error.into(),
+            hint: None,
+            class: Class::Failed,
+        })?;
+        kind.create(engine, &self.folder, &self.kind_name, &image, &text, talk).await?;
+        kubeconfig::rename(&self.folder.kubeconfig(), &context(self.folder.name()))
+    }
+
+    /// Starts what has stopped, as after the engine or the machine was started again, and waits until the API answers.
+    async fn start(&self, engine: &Engine, containers: &[Container], talk: &Talk) -> Result<(), Error> {
+        let stopped: Vec<&Container> = containers.iter().filter(|one| !one.running).collect();
+        if !stopped.is_empty() {
+            talk.say("starting the cluster's containers again");
+            try_join_all(stopped.iter().map(|one| engine.start(&one.name))).await?;
+        }
+        let began = Instant::now();
+        while !self.answers().await {
+            if began.elapsed() > READY {
+                let states = self.containers(engine).await?;
+                let states: Vec<String> = states.iter().map(|one| format!("{}: {}", one.name, one.status)).collect();
+                return Err(Error::Compose {
+                    act: format!("reach the API of cluster {}", self.folder.name()),
+                    source: format!("it did not answer within {} s; {}", READY.as_secs(), states.join("; ")).into(),
+                    hint: Some(format!(
+                        "`docker logs {}-control-plane` shows what the node does; `cargo xtask down --name {}` and `up` make it anew",
+                        self.kind_name,
+                        self.folder.name()
+                    )),
+                    class: Class::Failed,
+                });
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        Ok(())
+    }
+}
+
+/// Whose clusters a home's are, in the names that they have in the engine.
+fn owner(home: &Path) -> String {
+    Sha256::digest(home.as_os_str().as_encoded_bytes()).iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn client(path: &Path) -> Option<Client> {
+    let read = Kubeconfig::read_from(path).ok()?;
+    let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.ok()?;
+    Client::try_from(config).ok()
+}
+
+impl Provider for Kind {
+    fn name(&self) -> ProviderName {
+        ProviderName::Kind
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { platform: false, native_images: false, node_power: false }
+    }
+
+    fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    async fn plan(&self) -> Result<Plan, Error> {
+        let found = self.find().await?;
+        let mut steps = Vec::new();
+        match &found {
+            Found::Nothing => {
+                let image = self.settings.config.node_image();
+                steps.push(format!("make {} for the kubeconfig", self.folder.path().display()));
+                steps.push(format!("pull the image {image}, where the engine does not have it"));
+                steps.push(format!("make the cluster {} of {image} by `kind create cluster`", self.kind_name));
+            }
+            Found::Stopped => steps.push(format!("start the containers of {} again, or make what is not there", self.kind_name)),
+            Found::Starting => steps.push("wait for the other command that is starting it".to_owned()),
+            Found::Running(_) => {}
+        }
+        Ok(Plan { found, steps })
+    }
+
+    async fn up(&self, talk: &Talk) -> Result<Up, Error> {
+        let start = Instant::now();
+        let (engine, _) = Engine::fit().await?;
+        let (folder, said) = (self.folder.clone(), talk.clone());
+        let mut held = tokio::task::spawn_blocking(move || {
+            let lock = folder.lock(|| said.say("another command works on this cluster: waiting for it"))?;
+            Held::new(&folder, lock)
+        })
+        .await
+        .map_err(|error| Error::Compose {
+            act: "wait for the lock of the cluster".to_owned(),
+            source: error.into(),
+            hint: None,
+            class: Class::Failed,
+        })??;
+        let earlier = State::load(&self.folder)?;
+        let containers = self.containers(&engine).await?;
+        let arrival = match &earlier {
+            Some(state) if state.made && !containers.is_empty() => {
+                let already = containers.iter().all(|one| one.running) && self.answers().await;
+                if !already {
+                    self.start(&engine, &containers, talk).await?;
+                }
+                if already { Arrival::Already } else { Arrival::Continued }
+            }
+            // What is there was cut off half-way: nobody has used it.
+            _ => {
+                try_join_all(containers.iter().map(|one| engine.remove(&one.name))).await?;
+                let mut state = State::new(&self.settings.started_by, &self.kind_name, &self.settings.config);
+                state.save(&self.folder)?;
+                // Cut off from here on, there may be something in the engine, which the state leads to.
+                held.keep();
+                if let Err(error) = self.make(&engine, talk).await {
+                    // kind removes what it made when it fails; what it could not is removed here, and told by `down`.
+                    if let Ok(left) = self.containers(&engine).await {
+                        let _ = try_join_all(left.iter().map(|one| engine.remove(&one.name))).await;
+                    }
+                    if earlier.is_none() {
+                        let _ = self.folder.remove();
+                    }
+                    return Err(error);
+                }
+                state.made = true;
+                state.save(&self.folder)?;
+                Arrival::New
+            }
+        };
+        held.keep();
+        Ok(Up { arrival, endpoint: self.endpoint()?, took: start.elapsed(), notes: Vec::new() })
+    }
+
+    async fn find(&self) -> Result<Found, Error> {
+        let Some(state) = State::load(&self.folder)? else {
+            return Ok(if self.folder.is_locked() { Found::Starting } else { Found::Nothing });
+        };
+        if self.folder.is_locked() {
+            return Ok(Found::Starting);
+        }
+        let containers = self.containers(&Engine::connect().await?).await?;
+        if state.made && !containers.is_empty() && containers.iter().all(|one| one.running) {
+            return Ok(Found::Running(self.endpoint()?));
+        }
+        Ok(Found::Stopped)
+    }
+
+    fn made_by(&self) -> Result<Option<String>, Error> {
+        Ok(State::load(&self.folder)?.map(|state| state.started_by))
+    }
+
+    fn logs(&self) -> Vec<PathBuf> {
+        vec![command::log(&self.folder)]
+    }
+
+    async fn down(&self) -> Result<Down, Error> {
+        let start = Instant::now();
+        let existed = self.folder.exists();
+        let (mut stopped, mut any) = (false, false);
+        // Without a state nothing was ever made in the engine, which then does not have to be there.
+        if self.folder.state().exists() {
+            let engine = Engine::connect().await?;
+            let containers = self.containers(&engine).await?;
+            any = !containers.is_empty();
+            stopped = containers.iter().any(|one| one.running);
+            try_join_all(containers.iter().map(|one| engine.remove(&one.name))).await?;
+        }
+        self.folder.remove()?;
+        Ok(Down { existed: existed || any, stopped, killed: false, took: start.elapsed() })
+    }
+}
