@@ -90,6 +90,9 @@ pub(crate) enum Verb {
     Conformance(Conformance),
     /// Take the cluster away with all that belongs to it.
     Down(Down),
+    /// The builtin platform beside a cluster: this process becomes it, which `up` starts.
+    #[command(hide = true)]
+    Platform(Beside),
     /// The virtual nodes of the cluster: list them, kill one, start it again.
     Node(Node),
 }
@@ -263,6 +266,14 @@ pub(crate) struct Node {
     /// What to do.
     #[command(subcommand)]
     pub(crate) action: Option<NodeAction>,
+}
+
+/// A process beside a cluster.
+#[derive(Debug, Args)]
+pub(crate) struct Beside {
+    /// Folder of the cluster's state.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
 }
 
 /// What to do with nodes.

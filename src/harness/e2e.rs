@@ -138,7 +138,7 @@ pub async fn e2e(
     if own && !options.keep {
         talk.tell(Event::Step(format!("taking cluster {} away", project.cluster)));
         let since = Instant::now();
-        let down = place.down().await;
+        let down = up::take_away(&place).await;
         down_ms = Some(millis(Instant::now(), since));
         // What failed first is what is told.
         if outcome.is_ok() {

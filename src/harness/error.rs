@@ -13,6 +13,9 @@ pub enum Error {
     /// A place refused.
     #[error(transparent)]
     Place(#[from] tinderbox_providers::Error),
+    /// A part of the platform cannot act as its service account.
+    #[error(transparent)]
+    Account(#[from] tinderbox_platform::AccountError),
     /// It was asked for in a wrong way.
     #[error("{message}")]
     Usage {
@@ -155,6 +158,7 @@ impl Error {
             | Self::Wait(_)
             | Self::NotUp { .. }
             | Self::Interrupted
+            | Self::Account(_)
             | Self::Internal(_) => Class::Failed,
         }
     }

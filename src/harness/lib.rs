@@ -16,6 +16,7 @@
 
 mod apply;
 pub mod bench;
+pub mod beside;
 pub mod cluster;
 pub mod conformance;
 pub mod doctor;

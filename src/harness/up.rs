@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tinderbox_providers::{Arrival, Down, Folder, Provider as _, ProviderName};
+use tinderbox_providers::{Arrival, Down, Folder, Provider, ProviderName};
 
 use crate::apply;
+use crate::beside;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, ObjectName, Talk};
@@ -111,13 +112,16 @@ pub async fn up(
     };
     let Some(up) = up else {
         if fresh {
-            place.down().await?;
+            take_away(&place).await?;
         }
         return Err(Error::Interrupted);
     };
     let applied = async {
         let cluster = Cluster::connect(&project.cluster, &up.endpoint.kubeconfig).await?;
         apply::apply(&cluster, &objects, "default", talk).await?;
+        if let Some(platform) = beside::of(&place) {
+            platform.start(&[]).await?;
+        }
         Ok(cluster)
     };
     let applied = tokio::select! {
@@ -128,7 +132,7 @@ pub async fn up(
         Ok(cluster) => cluster,
         Err(error) => {
             if up.arrival == Arrival::New {
-                place.down().await?;
+                take_away(&place).await?;
             }
             return Err(error);
         }
@@ -186,13 +190,24 @@ pub async fn down(project: &Project, all: bool) -> Result<Vec<DownReport>, Error
         if all {
             project.asked = None;
         }
-        match project.provider("down")?.down().await {
+        match take_away(&project.provider("down")?).await {
             Ok(down) => reports.push(DownReport::new(name, &down)),
             // One that stays does not keep the others.
             Err(error) => failure = failure.or(Some(error)),
         }
     }
     failure.map_or(Ok(reports), |error| Err(error.into()))
+}
+
+/// Takes a cluster away, the processes beside it first.
+///
+/// # Errors
+/// When something stays.
+pub(crate) async fn take_away(place: &impl Provider) -> Result<Down, Error> {
+    if let Some(platform) = beside::of(place) {
+        platform.stop().await?;
+    }
+    Ok(place.down().await?)
 }
 
 pub(crate) fn whole_millis(time: Duration) -> u64 {

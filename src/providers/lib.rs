@@ -2,6 +2,7 @@
 //! The embedded place is the one composer of store, API server, controllers and kubelet. Nothing here prints.
 
 mod any;
+pub mod aside;
 pub mod embedded;
 pub mod engine;
 mod error;

@@ -1,6 +1,7 @@
 //! The verbs, a file each: from the parsed command line to a use case and its report.
 
 mod bench;
+mod beside;
 mod conformance;
 mod doctor;
 mod down;
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(&cli.common);
     let verb = match cli.verb {
         Verb::Node(cli::Node { state: Some(state), .. }) => return node::serve(&cli.common.name, &state).into(),
+        Verb::Platform(arguments) => return beside::platform(&cli.common.name, &arguments.state).into(),
         verb => verb,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -108,6 +110,8 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Snapshot(arguments) => snapshot::run(context, arguments).await,
         Verb::Down(arguments) => down::run(context, arguments).await,
         Verb::Node(arguments) => node::run(context, arguments).await,
-        Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) | Verb::Conformance(_) => Ok(Exit::Usage),
+        Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) | Verb::Conformance(_) | Verb::Platform(_) => {
+            Ok(Exit::Usage)
+        }
     }
 }

@@ -1,24 +1,19 @@
 //! `node`: the virtual nodes of a cluster; and, for `up` alone, the process that they all live in, whose words go to standard error,
 //! which is the cluster's node.log.
 
-use std::io;
 use std::path::Path;
 
 use tinderbox::providers::embedded::node;
 use tinderbox::{Error, nodes};
-use tracing_subscriber::EnvFilter;
 
-use super::Context;
+use super::{Context, beside};
 use crate::cli::{self, NodeAction};
 use crate::show;
 use crate::ui::Exit;
 
 /// Becomes the node process.
 pub(super) fn serve(name: &str, state: &Path) -> Exit {
-    let filter = EnvFilter::try_from_env("TINDERBOX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
-    // A log on a full disk loses lines. Telling that on the same disk would end the thread that had something to say.
-    log.log_internal_errors(false).init();
+    beside::log_to_stderr();
     match node::run(name, state) {
         Ok(()) => Exit::Done,
         // Told to the parent, and in the log.

@@ -22,6 +22,7 @@ use crate::place::context;
 use crate::{Abilities, Arrival, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Talk, Up};
 pub use port::holder;
 use process::Identity;
+pub(crate) use spawn::tail;
 pub use state::{Settings, State};
 pub use tinderbox_kubelet::image::NativeImage;
 
@@ -232,7 +233,7 @@ fn compose_error(
 }
 
 /// The program whose verb `node` runs a node: this one, the one beside it, or the one named in `TINDERBOX_PROGRAM`.
-fn program() -> Result<PathBuf, Error> {
+pub(crate) fn program() -> Result<PathBuf, Error> {
     if let Some(named) = std::env::var_os("TINDERBOX_PROGRAM") {
         return Ok(PathBuf::from(named));
     }

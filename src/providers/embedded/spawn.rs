@@ -131,7 +131,7 @@ fn in_words(status: ExitStatus) -> String {
 }
 
 /// The last lines of a file; none when it cannot be read.
-fn tail(path: &Path, lines: usize) -> Vec<String> {
+pub(crate) fn tail(path: &Path, lines: usize) -> Vec<String> {
     let text = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let all: Vec<&str> = text.lines().collect();

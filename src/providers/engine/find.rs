@@ -87,8 +87,11 @@ mod tests {
         let folder: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
         let meta = docker.join("contexts/meta").join(folder);
         std::fs::create_dir_all(&meta).expect("made");
-        std::fs::write(meta.join("meta.json"), r#"{"Endpoints": {"docker": {"Host": "unix:///run/user/7/docker.sock"}}}"#)
-            .expect("written");
+        std::fs::write(
+            meta.join("meta.json"),
+            r#"{"Endpoints": {"docker": {"Host": "unix:///run/user/7/docker.sock"}}}"#,
+        )
+        .expect("written");
         assert_eq!(of_context(home.path(), Some(name)).as_deref(), Some("unix:///run/user/7/docker.sock"));
         std::fs::write(docker.join("config.json"), r#"{"currentContext": "rootless"}"#).expect("written");
         assert_eq!(of_context(home.path(), None).as_deref(), Some("unix:///run/user/7/docker.sock"));

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::SystemInfo;
-use bollard::query_parameters::{CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::{Class, Error, Talk};
@@ -136,7 +138,8 @@ impl Engine {
     pub async fn containers(&self, label: &str) -> Result<Vec<Container>, Error> {
         let filters = std::collections::HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let listed = self.docker.list_containers(Some(options)).await.map_err(|source| refused("list containers", source))?;
+        let listed =
+            self.docker.list_containers(Some(options)).await.map_err(|source| refused("list containers", source))?;
         let key = label.split('=').next().unwrap_or(label);
         let mut found: Vec<Container> = listed
             .into_iter()
@@ -215,7 +218,9 @@ impl Engine {
         if let bollard::exec::StartExecResults::Attached { mut output, .. } = started {
             while let Some(chunk) = output.next().await {
                 match chunk.map_err(failed)? {
-                    bollard::container::LogOutput::StdErr { message } => errors.push_str(&String::from_utf8_lossy(&message)),
+                    bollard::container::LogOutput::StdErr { message } => {
+                        errors.push_str(&String::from_utf8_lossy(&message))
+                    }
                     other => out.push_str(&String::from_utf8_lossy(&other.into_bytes())),
                 }
             }
@@ -243,7 +248,10 @@ impl Description {
         let api = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         if api < OLDEST {
             return Err(Error::Lack {
-                message: format!("{} {} is too old: its API is {}, and {}.{} is the oldest that does", self.name, self.version, self.api, OLDEST.0, OLDEST.1),
+                message: format!(
+                    "{} {} is too old: its API is {}, and {}.{} is the oldest that does",
+                    self.name, self.version, self.api, OLDEST.0, OLDEST.1
+                ),
                 hint: Some("install Docker 20.10 or newer".to_owned()),
             });
         }
@@ -293,9 +301,7 @@ fn status(error: &bollard::errors::Error) -> Option<u16> {
 /// What the engine would not do.
 pub(crate) fn refused(act: &str, source: bollard::errors::Error) -> Error {
     let text = source.to_string();
-    let hint = text
-        .contains("no space left")
-        .then(|| "its disk is full: `docker system df` says with what".to_owned());
+    let hint = text.contains("no space left").then(|| "its disk is full: `docker system df` says with what".to_owned());
     Error::Compose { act: act.to_owned(), source: source.into(), hint, class: Class::Environment }
 }
 

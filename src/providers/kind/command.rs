@@ -72,7 +72,19 @@ impl KindCommand {
         let fail = |source| Error::Spawn { program: self.program.clone(), source };
         let log = log(folder);
         let mut child = Command::new(&self.program)
-            .args(["create", "cluster", "--name", name, "--image", image, "--wait", WAIT, "--config", "-", "--kubeconfig"])
+            .args([
+                "create",
+                "cluster",
+                "--name",
+                name,
+                "--image",
+                image,
+                "--wait",
+                WAIT,
+                "--config",
+                "-",
+                "--kubeconfig",
+            ])
             .arg(folder.kubeconfig())
             .env("DOCKER_HOST", format!("unix://{}", engine.socket().display()))
             .stdin(Stdio::piped())

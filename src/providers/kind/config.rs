@@ -107,9 +107,10 @@ impl KindConfig {
     fn node(&self, role: &str) -> Value {
         let mut node = json!({"role": role});
         if !self.mounts.is_empty() {
-            let mounts = self.mounts.iter().map(
-                |mount| json!({"hostPath": mount.host, "containerPath": mount.node, "readOnly": mount.read_only}),
-            );
+            let mounts = self
+                .mounts
+                .iter()
+                .map(|mount| json!({"hostPath": mount.host, "containerPath": mount.node, "readOnly": mount.read_only}));
             node["extraMounts"] = mounts.collect();
         }
         node

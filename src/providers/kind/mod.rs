@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use kube::{Client, Config};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use sha2::{Digest, Sha256};
 use tinderbox_api::pools::Nodes;
 
@@ -76,13 +76,7 @@ impl Kind {
     fn endpoint(&self) -> Result<Endpoint, Error> {
         let path = self.folder.kubeconfig();
         let server = kubeconfig::server(&path)?;
-        Ok(Endpoint {
-            server,
-            ingress: None,
-            context: context(self.folder.name()),
-            kubeconfig: path,
-            pid: None,
-        })
+        Ok(Endpoint { server, ingress: None, context: context(self.folder.name()), kubeconfig: path, pid: None })
     }
 
     /// Whether the API answers.
@@ -172,7 +166,9 @@ impl Provider for Kind {
                 steps.push(format!("pull the image {image}, where the engine does not have it"));
                 steps.push(format!("make the cluster {} of {image} by `kind create cluster`", self.kind_name));
             }
-            Found::Stopped => steps.push(format!("start the containers of {} again, or make what is not there", self.kind_name)),
+            Found::Stopped => {
+                steps.push(format!("start the containers of {} again, or make what is not there", self.kind_name))
+            }
             Found::Starting => steps.push("wait for the other command that is starting it".to_owned()),
             Found::Running(_) => {}
         }

@@ -1,0 +1,39 @@
+//! Processes that `up` starts beside a cluster, whose words go to standard error, which is their log.
+
+use std::io;
+use std::path::Path;
+
+use tinderbox::providers::Folder;
+use tinderbox::{Error, beside};
+use tracing_subscriber::EnvFilter;
+
+use crate::ui::Exit;
+
+/// Becomes the process that runs the platform.
+pub(super) fn platform(name: &str, state: &Path) -> Exit {
+    log_to_stderr();
+    let work = async {
+        let folder = Folder::new(state.parent().unwrap_or(Path::new("/")), name).map_err(Error::from)?;
+        beside::serve(&folder).await
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(work),
+        Err(source) => Err(Error::File { act: "start the runtime of", path: "xtask".into(), source }),
+    };
+    match done {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the platform cannot be run");
+            Exit::Failed
+        }
+    }
+}
+
+/// Sends what is traced to standard error.
+pub(super) fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("TINDERBOX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    // A log on a full disk loses lines. Telling that on the same disk would end the thread that had something to say.
+    log.log_internal_errors(false).init();
+}
