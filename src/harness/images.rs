@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tinderbox_providers::Provider as _;
+use tinderbox_client::error::chain;
+use tinderbox_providers::AnyProvider;
 use tinderbox_providers::embedded::images;
+use tinderbox_providers::engine::registry;
+use tinderbox_providers::kind::Kind;
 
 use crate::event::{Event, Talk};
 use crate::manifest::Object;
@@ -14,9 +17,6 @@ use crate::project::Project;
 
 /// Fetches what the images of these objects need.
 pub(crate) async fn fetch(project: &Project, objects: &[Object], talk: &Talk) {
-    if !project.provider("").is_ok_and(|place| place.abilities().native_images) {
-        return;
-    }
     let mut names = BTreeSet::new();
     for object in objects {
         collect(&object.value, &mut names);
@@ -26,6 +26,33 @@ pub(crate) async fn fetch(project: &Project, objects: &[Object], talk: &Talk) {
             names.extend(images.into_iter().filter_map(Value::as_str).map(str::to_owned));
         }
     }
+    let place = match project.provider("") {
+        Ok(place) => place,
+        Err(error) => return tracing::debug!(error = &error as &dyn std::error::Error, "no place to fetch images for"),
+    };
+    match place {
+        AnyProvider::Embedded(_) => native(project, names, talk).await,
+        AnyProvider::Kind(kind) => loaded(&kind, project, names, talk).await,
+    }
+}
+
+/// Brings what the engine has into the nodes, and says what they must pull.
+async fn loaded(kind: &Kind, project: &Project, names: BTreeSet<String>, talk: &Talk) {
+    let names: Vec<String> = names.into_iter().collect();
+    match kind.load_images(&names, &project.images(), &talk.for_provider()).await {
+        Ok((_, absent)) => {
+            for name in absent {
+                talk.tell(Event::Note(format!(
+                    "the engine does not have the image {name}: the nodes must pull it from {}",
+                    registry(&name)
+                )));
+            }
+        }
+        Err(error) => talk.tell(Event::Warning(format!("images are not loaded: {}", chain(&error)))),
+    }
+}
+
+async fn native(project: &Project, names: BTreeSet<String>, talk: &Talk) {
     for name in names {
         let listener = talk.clone();
         let advance: images::Advance = Arc::new(move |what, done| {

@@ -118,8 +118,6 @@ impl std::str::FromStr for ProviderName {
 pub struct Abilities {
     /// The controllers of the builtin platform run inside the cluster.
     pub platform: bool,
-    /// Images can be described as views of this machine.
-    pub native_images: bool,
     /// Single nodes can be killed and started again.
     pub node_power: bool,
 }

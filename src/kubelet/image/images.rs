@@ -134,8 +134,8 @@ impl Images {
         self.described.contains_key(&reference.to_string()) || kind(reference).is_some()
     }
 
-    async fn native(&self, reference: &Reference) -> Result<Image, ImageError> {
-        // The descriptions from the asked one down to the built-in one.
+    /// The descriptions from the asked one down, and what the lowest starts from.
+    fn descriptions(&self, reference: &Reference) -> Result<(Vec<&NativeImage>, Reference), ImageError> {
         let mut layers = Vec::new();
         let mut at = reference.clone();
         while let Some(described) = self.described.get(&at.to_string()) {
@@ -146,6 +146,11 @@ impl Images {
                 return Err(ImageError::Description { name: reference.to_string(), problem });
             }
         }
+        Ok((layers, at))
+    }
+
+    async fn native(&self, reference: &Reference) -> Result<Image, ImageError> {
+        let (layers, at) = self.descriptions(reference)?;
         let mut image = self.built_in(&at).await?;
         for described in layers.into_iter().rev() {
             self.add(&mut image, described, reference).await?;
@@ -153,6 +158,32 @@ impl Images {
         image.name = reference.to_string();
         image.id = identity(&image);
         Ok(image)
+    }
+
+    /// What the descriptions of an image put upon the image that the lowest of them starts from, and that one's name: for those who
+    /// have another one of that name.
+    ///
+    /// # Errors
+    /// When the image is not described, or something of the description cannot be had or stands for itself.
+    pub async fn upon(&self, name: &str) -> Result<(String, Image), ImageError> {
+        let reference = parse(name)?;
+        let (layers, at) = self.descriptions(&reference)?;
+        let mut image = Image::default();
+        for described in layers.into_iter().rev() {
+            if !described.packages.is_empty() {
+                let problem =
+                    "packages: are made for the userland of this machine, and not for that of another image".to_owned();
+                return Err(ImageError::Description { name: name.to_owned(), problem });
+            }
+            self.add(&mut image, described, &reference).await?;
+        }
+        Ok((at.to_string(), image))
+    }
+
+    /// Whether an image is described.
+    #[must_use]
+    pub fn is_described(&self, name: &str) -> bool {
+        parse(name).is_ok_and(|reference| self.described.contains_key(&reference.to_string()))
     }
 
     async fn built_in(&self, reference: &Reference) -> Result<Image, ImageError> {

@@ -116,7 +116,7 @@ impl Provider for Embedded {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { platform: true, native_images: true, node_power: true }
+        Abilities { platform: true, node_power: true }
     }
 
     fn folder(&self) -> &Folder {

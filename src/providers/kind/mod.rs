@@ -3,6 +3,7 @@
 
 mod command;
 mod config;
+pub mod images;
 mod kubeconfig;
 mod state;
 
@@ -16,6 +17,9 @@ use sha2::{Digest, Sha256};
 use tinderbox_api::pools::Nodes;
 
 pub use config::{KindConfig, Mount, PortMapping};
+pub use images::Loaded;
+use std::sync::Arc;
+use tinderbox_kubelet::image::{Images, NativeImage, Quiet, cache_dir};
 
 use crate::engine::{Container, Engine};
 use crate::folder::{Folder, Held};
@@ -88,6 +92,34 @@ impl Kind {
         matches!(tokio::time::timeout(ANSWER, asked).await, Ok(Some(_)))
     }
 
+    /// Brings images into the nodes: those of the engine as they are, described ones as a thin layer upon one of the engine's. What the
+    /// engine does not have the nodes must pull: those are given back.
+    ///
+    /// # Errors
+    /// When the engine or a node refuses, or a described image cannot be made.
+    pub async fn load_images(
+        &self,
+        names: &[String],
+        described: &[NativeImage],
+        talk: &Talk,
+    ) -> Result<(Vec<Loaded>, Vec<String>), Error> {
+        let engine = Engine::connect().await?;
+        let nodes: Vec<String> = self.containers(&engine).await?.into_iter().map(|one| one.name).collect();
+        let (mut loaded, mut absent) = (Vec::new(), Vec::new());
+        let images = Images::new(cache_dir(), described.to_vec(), Arc::new(Quiet));
+        for name in names {
+            let done = match images::load(&engine, &nodes, name, talk).await? {
+                None if images.is_described(name) => images::load_thin(&engine, &nodes, described, name, talk).await?,
+                done => done,
+            };
+            match done {
+                Some(done) => loaded.push(done),
+                None => absent.push(name.clone()),
+            }
+        }
+        Ok((loaded, absent))
+    }
+
     async fn make(&self, engine: &Engine, talk: &Talk) -> Result<(), Error> {
         let kind = KindCommand::find().await?;
         let config = &self.settings.config;
@@ -149,7 +181,7 @@ impl Provider for Kind {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { platform: false, native_images: false, node_power: false }
+        Abilities { platform: false, node_power: false }
     }
 
     fn folder(&self) -> &Folder {

@@ -1,0 +1,129 @@
+//! The engine's stream of a saved image: of all that is in it only what is wanted goes on to the nodes, and the stream is left as
+//! soon as that is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+
+use futures::TryStreamExt;
+use tokio::runtime::Handle;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use super::archive::{Archive, path};
+use super::{Description, Imports};
+use crate::engine::{Engine, refused};
+use crate::{Class, Error};
+
+/// Bytes that are moved at once.
+const CHUNK: usize = 1 << 18;
+
+fn stream(engine: &Engine, image: &str) -> impl Read + Send + 'static {
+    let stream = engine.client().export_image(image).map_err(io::Error::other);
+    SyncIoBridge::new(StreamReader::new(Box::pin(stream)))
+}
+
+/// Writes to all nodes from a thread that may wait.
+struct Nodes {
+    imports: Imports,
+    handle: Handle,
+}
+
+impl Write for Nodes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.handle.block_on(self.imports.write(bytes)).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Moves configuration and missing layers of an image; gives the bytes of the layers, or `None` where the stream does not name its
+/// parts by what they are.
+pub(super) async fn copy(
+    engine: &Engine,
+    image: &str,
+    description: &Description,
+    missing: &BTreeSet<String>,
+    mut sizes: BTreeMap<String, u64>,
+    imports: Imports,
+) -> Result<Option<u64>, Error> {
+    let source = stream(engine, image);
+    let (name, config) = (description.name.clone(), description.config.clone());
+    let (layers, missing) = (description.layers.clone(), missing.clone());
+    let handle = Handle::current();
+    let copied = tokio::task::spawn_blocking(move || {
+        let description = Description { name, config, layers };
+        let mut archive = Archive::new(Nodes { imports, handle });
+        let mut wanted: BTreeMap<String, String> = missing.iter().map(|layer| (path(layer), layer.clone())).collect();
+        let config_path = path(&description.config);
+        let (mut config_size, mut moved) = (None, 0);
+        let mut saved = tar::Archive::new(source);
+        let mut chunk = vec![0; CHUNK];
+        for entry in saved.entries()? {
+            let mut entry = entry?;
+            let path = entry.path()?.display().to_string();
+            let layer = wanted.remove(&path);
+            if layer.is_none() && path != config_path {
+                continue;
+            }
+            let size = entry.size();
+            archive.header(&path, size)?;
+            loop {
+                let count = entry.read(&mut chunk)?;
+                if count == 0 {
+                    break;
+                }
+                archive.bytes(&chunk[..count])?;
+            }
+            archive.padding(size)?;
+            match layer {
+                Some(layer) => {
+                    sizes.insert(layer, size);
+                    moved += size;
+                }
+                None => config_size = Some(size),
+            }
+            if wanted.is_empty() && config_size.is_some() {
+                break;
+            }
+        }
+        match config_size {
+            Some(config) if wanted.is_empty() => {
+                let nodes = archive.finish(&description, config, &sizes)?;
+                Ok(Some((nodes.imports, moved)))
+            }
+            _ => Ok(None),
+        }
+    });
+    match joined(copied.await, image)? {
+        Some((imports, moved)) => {
+            imports.finish().await?;
+            Ok(Some(moved))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Moves the whole stream as it is.
+pub(super) async fn copy_whole(engine: &Engine, image: &str, imports: Imports) -> Result<u64, Error> {
+    let mut source = stream(engine, image);
+    let handle = Handle::current();
+    let copied = tokio::task::spawn_blocking(move || {
+        let mut nodes = Nodes { imports, handle };
+        let bytes = io::copy(&mut source, &mut nodes)?;
+        Ok((nodes.imports, bytes))
+    });
+    let (imports, bytes) = joined(copied.await, image)?;
+    imports.finish().await?;
+    Ok(bytes)
+}
+
+fn joined<T>(done: Result<io::Result<T>, tokio::task::JoinError>, image: &str) -> Result<T, Error> {
+    done.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| {
+        let act = format!("move the image {image}");
+        match error.downcast::<bollard::errors::Error>() {
+            Ok(source) => refused(&act, source),
+            Err(error) => Error::Compose { act, source: error.into(), hint: None, class: Class::Failed },
+        }
+    })
+}
