@@ -5,6 +5,7 @@ mod golden;
 #[cfg(test)]
 mod tidy;
 
+pub mod engine;
 pub mod hooks;
 pub mod oci;
 pub mod registry;

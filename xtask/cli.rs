@@ -93,6 +93,9 @@ pub(crate) enum Verb {
     /// The builtin platform beside a cluster: this process becomes it, which `up` starts.
     #[command(hide = true)]
     Platform(Beside),
+    /// Take the cluster of an end-to-end run away when that run has been killed.
+    #[command(hide = true)]
+    Reaper(Reaper),
     /// The virtual nodes of the cluster: list them, kill one, start it again.
     Node(Node),
 }
@@ -274,6 +277,14 @@ pub(crate) struct Beside {
     /// Folder of the cluster's state.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
+}
+
+/// `reaper`.
+#[derive(Debug, Args)]
+pub(crate) struct Reaper {
+    /// The run's process, as PID:START:BOOT.
+    #[arg(value_name = "PROCESS")]
+    pub(crate) run: String,
 }
 
 /// What to do with nodes.

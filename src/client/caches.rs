@@ -5,7 +5,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::core::{DynamicObject, ObjectMeta, PartialObjectMeta, discovery::ApiResource};
+use kube::core::{DynamicObject, NamespaceResourceScope, ObjectMeta, PartialObjectMeta, discovery::ApiResource};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde_json::Value;
@@ -67,6 +67,7 @@ pub struct Caches(Arc<Shared>);
 
 struct Shared {
     client: Client,
+    namespace: Option<String>,
     tracker: TaskTracker,
     token: CancellationToken,
     tables: Mutex<Tables>,
@@ -82,7 +83,13 @@ impl Caches {
     /// No caches yet; those to come watch through `client` until cancelled.
     #[must_use]
     pub fn new(client: Client, tracker: TaskTracker, token: CancellationToken) -> Self {
-        Self(Arc::new(Shared { client, tracker, token, tables: Mutex::default() }))
+        Self::within(None, client, tracker, token)
+    }
+
+    /// The same, of objects in one namespace alone: what [`get_within`](Self::get_within) gives needs no rights beyond it.
+    #[must_use]
+    pub fn within(namespace: Option<String>, client: Client, tracker: TaskTracker, token: CancellationToken) -> Self {
+        Self(Arc::new(Shared { client, namespace, tracker, token, tables: Mutex::default() }))
     }
 
     /// The client that the caches watch through.
@@ -100,13 +107,31 @@ impl Caches {
     /// The cache of a kind; whoever asks first says which fields nobody needs.
     #[must_use]
     pub fn get_shrunk<K: Cached + Resource<DynamicType = ()>>(&self, shrink: fn(&mut K)) -> Cache<K> {
+        self.get_from(Api::all(self.0.client.clone()), shrink)
+    }
+
+    /// The cache of a kind that lives in namespaces: of the one that is meant, where one is.
+    #[must_use]
+    pub fn get_within<K>(&self) -> Cache<K>
+    where
+        K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let client = self.0.client.clone();
+        let api = match &self.0.namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        self.get_from(api, |_| ())
+    }
+
+    fn get_from<K: Cached + Resource<DynamicType = ()>>(&self, api: Api<K>, shrink: fn(&mut K)) -> Cache<K> {
         let mut tables = self.tables();
         let known = tables.typed.get(&TypeId::of::<K>());
         if let Some(cache) = known.and_then(|cache| cache.downcast_ref::<Cache<K>>()) {
             return cache.clone();
         }
         let cache = Cache::new(shrink);
-        let token = self.start(&cache, Api::all(self.0.client.clone()));
+        let token = self.start(&cache, api);
         let resource = ApiResource::erase::<K>(&());
         let any: Arc<dyn AnyCache> = Arc::new(cache.clone());
         tables.any.insert((resource.group, resource.plural), (any, token));

@@ -12,10 +12,10 @@ use crate::kin::millis;
 use crate::parity::{self, Parity};
 use crate::project::Project;
 use crate::scenario::{self, Scenario, ScenarioReport, Verdict};
-use crate::up;
+use crate::{reaper, up};
 
 /// The verb that is remembered as the maker of a cluster of our own.
-const VERB: &str = "e2e";
+pub(crate) const VERB: &str = "e2e";
 
 /// What an end-to-end run is to do.
 #[derive(Debug, Clone, Default)]
@@ -123,6 +123,9 @@ pub async fn e2e(
     // What an earlier end-to-end run left, killed half-way, is ours too.
     let left = place.made_by()?.is_some_and(|verb| verb == VERB);
     let own = left || !place.folder().exists();
+    if own && !options.keep {
+        reaper::start(project)?;
+    }
     let work = async {
         let (up, cluster) = up::up(project, if own { VERB } else { "up" }, std::future::pending(), talk).await?;
         let up_ms = millis(Instant::now(), began);

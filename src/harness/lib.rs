@@ -38,6 +38,7 @@ pub mod nodes;
 mod observe;
 pub mod parity;
 pub mod project;
+pub mod reaper;
 pub mod report;
 pub mod run;
 pub mod scenario;

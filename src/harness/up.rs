@@ -119,7 +119,8 @@ pub async fn up(
     let applied = async {
         let cluster = Cluster::connect(&project.cluster, &up.endpoint.kubeconfig).await?;
         apply::apply(&cluster, &objects, "default", talk).await?;
-        if let Some(platform) = beside::of(&place) {
+        // A project without a platform has no accounts that one could act as.
+        if let Some(platform) = beside::of(&place).filter(|_| !objects.is_empty()) {
             platform.start(&[]).await?;
         }
         Ok(cluster)

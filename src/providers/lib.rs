@@ -11,6 +11,7 @@ pub mod kind;
 mod place;
 
 pub use any::AnyProvider;
+pub use embedded::program;
 pub use error::{Class, Error};
 pub use folder::Folder;
 pub use place::{Abilities, Arrival, Down, Endpoint, Found, Plan, Provider, ProviderName, Talk, Up, context};

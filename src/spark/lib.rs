@@ -23,13 +23,20 @@ pub struct Config {
     pub user: String,
     /// URL of the API, as spark-submit takes it; drivers find the API by their own configuration.
     pub master: String,
+    /// The namespaces that it works in; every one, when there is none.
+    pub namespaces: Vec<String>,
 }
 
 impl Config {
     /// The usual one.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, user: "spark".to_owned(), master: "k8s://https://kubernetes.default.svc:443".to_owned() }
+        Self {
+            clock,
+            user: "spark".to_owned(),
+            master: "k8s://https://kubernetes.default.svc:443".to_owned(),
+            namespaces: Vec::new(),
+        }
     }
 }
 
@@ -38,7 +45,23 @@ const NAME: &str = "spark-operator";
 
 /// Starts the operator; it runs on `tracker` until `token` is cancelled.
 pub fn spawn(client: &Client, config: Config, tracker: &TaskTracker, token: &CancellationToken) {
-    let caches = Caches::new(client.clone(), tracker.clone(), token.clone());
+    if config.namespaces.is_empty() {
+        return operate(None, client, config, tracker, token);
+    }
+    // Each namespace by itself: so it needs no right beyond them.
+    for namespace in &config.namespaces {
+        operate(Some(namespace.clone()), client, config.clone(), tracker, token);
+    }
+}
+
+fn operate(
+    namespace: Option<String>,
+    client: &Client,
+    config: Config,
+    tracker: &TaskTracker,
+    token: &CancellationToken,
+) {
+    let caches = Caches::within(namespace, client.clone(), tracker.clone(), token.clone());
     let recorder = Recorder::new(client.clone(), NAME, config.clock.clone(), tracker, token.clone());
     let applier = Applier::new(caches.clone(), recorder, NAME);
     let schedules = schedule::run(caches.clone(), applier.clone(), config.clock.clone(), token.clone());

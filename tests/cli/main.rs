@@ -6,6 +6,7 @@ mod data;
 mod images;
 mod ingress;
 mod interrupts;
+mod kind;
 mod kubectl;
 mod load;
 mod machine;

@@ -141,7 +141,13 @@ impl Cluster {
 
     /// Starts the program in a process group of its own, as a shell does for a terminal.
     pub(crate) fn start(&self, words: &[&str]) -> Begun {
+        self.start_as(words, |_| ())
+    }
+
+    /// Starts it so, with what `aim` adds to the command.
+    pub(crate) fn start_as(&self, words: &[&str], aim: impl FnOnce(&mut Command)) -> Begun {
         let mut command = self.command(words);
+        aim(&mut command);
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program runs");
         let mut stdout = child.stdout.take().expect("piped");

@@ -4,9 +4,11 @@ use std::io;
 use std::path::Path;
 
 use tinderbox::providers::Folder;
-use tinderbox::{Error, beside};
+use tinderbox::{Error, beside, reaper};
 use tracing_subscriber::EnvFilter;
 
+use super::Context;
+use crate::cli;
 use crate::ui::Exit;
 
 /// Becomes the process that runs the platform.
@@ -28,6 +30,12 @@ pub(super) fn platform(name: &str, state: &Path) -> Exit {
             Exit::Failed
         }
     }
+}
+
+/// Waits for the end of a run.
+pub(super) async fn reaper(context: &Context, arguments: &cli::Reaper) -> Result<Exit, Error> {
+    reaper::reap(&context.project, &arguments.run, &context.ui.talk()).await?;
+    Ok(Exit::Done)
 }
 
 /// Sends what is traced to standard error.

@@ -110,6 +110,7 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Snapshot(arguments) => snapshot::run(context, arguments).await,
         Verb::Down(arguments) => down::run(context, arguments).await,
         Verb::Node(arguments) => node::run(context, arguments).await,
+        Verb::Reaper(arguments) => beside::reaper(context, arguments).await,
         Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) | Verb::Conformance(_) | Verb::Platform(_) => {
             Ok(Exit::Usage)
         }

@@ -15,8 +15,8 @@ use tinderbox_client::wait;
 use crate::cluster::Cluster;
 use crate::error::Error;
 
-/// The image of the reading pod: a shell and the usual small tools.
-const IMAGE: &str = "busybox:1.37";
+/// The image of the reading pod, where nobody who mounted the claim was seen: a shell and the usual small tools.
+pub(super) const IMAGE: &str = "busybox:1.37";
 /// Most columns and rows that a comparison tells apart.
 const DIFFERENCES: usize = 5;
 
@@ -53,14 +53,14 @@ impl std::fmt::Display for Output {
 }
 
 impl Output {
-    /// Reads the file and says what is wrong with it; nothing when all is right.
+    /// Reads the file, in a pod of `image`, and says what is wrong with it; nothing when all is right.
     ///
     /// # Errors
     /// When it cannot be read.
     pub async fn verify(
         &self,
         cluster: &Cluster,
-        namespace: &str,
+        (namespace, image): (&str, &str),
         scenario: &Path,
         deadline: Instant,
     ) -> Result<Option<String>, Error> {
@@ -73,7 +73,7 @@ impl Output {
                 self.file
             ),
         };
-        let (code, text) = read(cluster, namespace, &self.claim, &script, deadline).await?;
+        let (code, text) = read(cluster, (namespace, image), &self.claim, &script, deadline).await?;
         if code != 0 {
             return Ok(Some(text.trim().to_owned()));
         }
@@ -132,7 +132,7 @@ impl Output {
 /// Runs a script in a pod that mounts the claim; its exit code and all it wrote.
 async fn read(
     cluster: &Cluster,
-    namespace: &str,
+    (namespace, image): (&str, &str),
     claim: &str,
     script: &str,
     deadline: Instant,
@@ -149,7 +149,7 @@ async fn read(
             "securityContext": {"runAsNonRoot": true, "runAsUser": 185, "runAsGroup": 185, "fsGroup": 185, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [{
                 "name": "read",
-                "image": IMAGE,
+                "image": image,
                 "command": ["sh", "-c", script],
                 "workingDir": "/claim",
                 "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},

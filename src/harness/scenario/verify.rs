@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Expectation, Expression, History, LogCheck, Scenario, Selection};
+use super::{Expectation, Expression, History, LogCheck, Scenario, Selection, outputs};
 use crate::apply::finished;
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -253,7 +253,11 @@ async fn checks(scenario: &Scenario, session: &Session, deadline: Instant, clock
     }
     for output in &scenario.outputs {
         let what = output.to_string();
-        checks.push(match output.verify(&session.cluster, &scenario.namespace, &scenario.file, deadline).await {
+        // One that the nodes have: whoever wrote the file ran of it.
+        let image = session.observer.look(|world| image_with(world, &output.claim));
+        let image = image.as_deref().unwrap_or(outputs::IMAGE);
+        let place = (scenario.namespace.as_str(), image);
+        checks.push(match output.verify(&session.cluster, place, &scenario.file, deadline).await {
             Ok(None) => Check { what, passed: true, detail: None },
             Ok(detail) => Check { what, passed: false, detail },
             Err(error) => failed_check(&what, &error),
@@ -281,6 +285,15 @@ async fn checks(scenario: &Scenario, session: &Session, deadline: Instant, clock
         clock.lap("gone");
     }
     checks
+}
+
+/// The image of a pod that mounts a claim.
+fn image_with(world: &World, claim: &str) -> Option<String> {
+    world.of_kind("Pod").find_map(|(_, record)| {
+        let spec = &record.object()["spec"];
+        let mounts = spec["volumes"].as_array()?.iter().any(|one| one["persistentVolumeClaim"]["claimName"] == claim);
+        mounts.then(|| spec["containers"][0]["image"].as_str().map(str::to_owned))?
+    })
 }
 
 /// The records that a selection means: of this run where it selects by label, the newest of its name where it names one.

@@ -233,7 +233,10 @@ fn compose_error(
 }
 
 /// The program whose verb `node` runs a node: this one, the one beside it, or the one named in `TINDERBOX_PROGRAM`.
-pub(crate) fn program() -> Result<PathBuf, Error> {
+///
+/// # Errors
+/// When it is not there.
+pub fn program() -> Result<PathBuf, Error> {
     if let Some(named) = std::env::var_os("TINDERBOX_PROGRAM") {
         return Ok(PathBuf::from(named));
     }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
@@ -71,7 +72,13 @@ impl KindCommand {
     ) -> Result<(), Error> {
         let fail = |source| Error::Spawn { program: self.program.clone(), source };
         let log = log(folder);
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        // Without us it would go on to make what nobody waits for.
+        // SAFETY: between fork and exec one system call is made, which touches no memory.
+        unsafe {
+            command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
+        }
+        let mut child = command
             .args([
                 "create",
                 "cluster",

@@ -40,7 +40,12 @@ struct View {
 
 /// Runs the controller until cancelled.
 pub(crate) async fn run(caches: Caches, applier: Applier, config: Config, token: CancellationToken) -> Result<()> {
-    let view = View { apps: caches.get(), pods: caches.get(), services: caches.get(), members: Members::default() };
+    let view = View {
+        apps: caches.get_within(),
+        pods: caches.get_within(),
+        services: caches.get_within(),
+        members: Members::default(),
+    };
     let queue = Queue::new(config.clock.clone());
     subscribe(&view, &queue);
     view.apps.synced().await?;

@@ -18,7 +18,7 @@ const CONCURRENCY: usize = 4;
 
 /// Runs the controller until cancelled.
 pub(crate) async fn run(caches: Caches, applier: Applier, clock: Clock, token: CancellationToken) -> Result<()> {
-    let (schedules, apps) = (caches.get::<ScheduledSparkApplication>(), caches.get::<SparkApplication>());
+    let (schedules, apps) = (caches.get_within::<ScheduledSparkApplication>(), caches.get_within::<SparkApplication>());
     let queue = Queue::new(clock.clone());
     schedules.subscribe({
         let queue = queue.clone();
