@@ -106,6 +106,25 @@ pub(crate) struct Up {
     /// Print what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Which existing cluster is meant.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Target {
+    /// Context of the kubeconfig, with `--provider existing`; it is never guessed.
+    #[arg(long, value_name = "CONTEXT")]
+    pub(crate) context: Option<String>,
+    /// The context once more, where it looks like production.
+    #[arg(long, value_name = "CONTEXT", requires = "context")]
+    pub(crate) production: Option<String>,
+    /// The only namespace of an existing cluster to work in, for those who have no rights beyond it.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Do not ask before something is brought into an existing cluster.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// `run`.
@@ -131,6 +150,8 @@ pub(crate) struct E2e {
     /// Leave the cluster, and what the scenarios brought.
     #[arg(long)]
     pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
     /// Folder for report.json, junit.xml and report.html; `.tinderbox/reports` when absent.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
@@ -277,6 +298,9 @@ pub(crate) struct Beside {
     /// Folder of the cluster's state.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
+    /// The only namespace that it looks at.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
 }
 
 /// `reaper`.

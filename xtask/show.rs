@@ -126,13 +126,15 @@ pub(crate) fn down(reports: &[DownReport]) -> String {
         .iter()
         .map(|report| {
             let took = duration(report.took_ms);
-            match (report.existed, report.killed) {
+            let notes: String = report.notes.iter().map(|note| format!("\n  {note}")).collect();
+            let gone = match (report.existed, report.killed) {
                 (false, _) => format!("cluster {}: there is nothing to take away", report.cluster),
                 (true, false) => format!("cluster {} is gone ({took})", report.cluster),
                 (true, true) => {
                     format!("cluster {} is gone; its node process had to be killed ({took})", report.cluster)
                 }
-            }
+            };
+            gone + &notes
         })
         .collect();
     lines.join("\n")

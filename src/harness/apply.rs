@@ -8,6 +8,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams
 use serde_json::Value;
 use tinderbox_client::wait;
 
+use crate::claim;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Applied, Event, Talk};
@@ -72,16 +73,20 @@ pub(crate) async fn apply(
 async fn apply_one(cluster: &Cluster, object: &Object, namespace: &str) -> Result<(DynamicObject, Applied), Error> {
     let name = object.name();
     let collection = cluster.collection_of(&object.value, namespace).await.map_err(|error| error.about(object))?;
+    let mut value = object.value.clone();
+    if let Some(owner) = &cluster.owner {
+        claim::mark(&mut value, owner);
+    }
     if name.name.is_empty() {
         // A name that the API makes: there is nothing to apply to.
-        let made = serde_json::from_value(object.value.clone())
+        let made = serde_json::from_value(value)
             .map_err(|error| Error::Document { place: object.place_of(""), message: error.to_string() })?;
         let created = collection.create(&PostParams::default(), &made).await;
         return Ok((created.map_err(|error| rejection(error, object))?, Applied::Created));
     }
     let before = collection.get_opt(&name.name).await.map_err(Error::api(format!("look at {name}")))?;
     let applied = collection
-        .patch(&name.name, &PatchParams::apply(MANAGER).force().validation_strict(), &Patch::Apply(&object.value))
+        .patch(&name.name, &PatchParams::apply(MANAGER).force().validation_strict(), &Patch::Apply(&value))
         .await
         .map_err(|error| rejection(error, object))?;
     if name.kind == "CustomResourceDefinition" {

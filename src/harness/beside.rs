@@ -31,7 +31,7 @@ pub(crate) fn of(place: &impl Provider) -> Option<Aside> {
 ///
 /// # Errors
 /// When the cluster's kubeconfig cannot be used, or its accounts are not there.
-pub async fn serve(folder: &Folder) -> Result<(), Error> {
+pub async fn serve(folder: &Folder, namespace: Option<&str>) -> Result<(), Error> {
     let aside = Aside::new(folder, PART);
     aside.enter()?;
     let path = folder.kubeconfig();
@@ -46,7 +46,7 @@ pub async fn serve(folder: &Folder) -> Result<(), Error> {
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
     let identity = identity().map_err(Error::file("read", "/proc/self"))?;
-    platform::beside(&config, folder.path(), &identity, &tracker, &token).await?;
+    platform::beside(&config, folder.path(), &identity, namespace, &tracker, &token).await?;
     aside.ready();
     tracing::info!(identity, "ready");
     loop {

@@ -26,6 +26,8 @@ pub struct Cluster {
     pub kubeconfig: PathBuf,
     /// A client with them.
     pub client: Client,
+    /// The cluster is somebody else's: the value of the label that everything carries which we bring into it.
+    pub owner: Option<String>,
     kinds: Arc<Mutex<HashMap<(String, String), Resource>>>,
 }
 
@@ -52,7 +54,12 @@ impl Cluster {
         // Watches and followed logs may be silent for long.
         config.read_timeout = None;
         let client = Client::try_from(config).map_err(Error::api("make a client"))?;
-        Ok(Self { name: name.to_owned(), kubeconfig: kubeconfig.to_owned(), client, kinds: Arc::default() })
+        Ok(Self { kubeconfig: kubeconfig.to_owned(), ..Self::with(name, client) })
+    }
+
+    /// The cluster behind a client.
+    pub(crate) fn with(name: &str, client: Client) -> Self {
+        Self { name: name.to_owned(), kubeconfig: PathBuf::new(), client, owner: None, kinds: Arc::default() }
     }
 
     /// Connects to the project's cluster.
@@ -60,8 +67,12 @@ impl Cluster {
     /// # Errors
     /// When it is not running.
     pub async fn running(project: &Project) -> Result<Self, Error> {
-        match project.provider("")?.find().await? {
-            Found::Running(endpoint) => Self::connect(&project.cluster, &endpoint.kubeconfig).await,
+        let place = project.provider("")?;
+        match place.find().await? {
+            Found::Running(endpoint) => {
+                let cluster = Self::connect(&project.cluster, &endpoint.kubeconfig).await?;
+                Ok(Self { owner: place.scope()?.owner, ..cluster })
+            }
             Found::Nothing | Found::Stopped | Found::Starting => Err(Error::NotUp { name: project.cluster.clone() }),
         }
     }

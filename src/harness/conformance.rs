@@ -105,7 +105,7 @@ pub async fn conformance(
     };
     if own_cluster {
         talk.tell(Event::Step(format!("taking cluster {} away", project.cluster)));
-        let down = up::take_away(&place).await;
+        let down = up::take_away(project, &place).await;
         // What failed first is what is told.
         if outcome.is_ok() {
             down?;

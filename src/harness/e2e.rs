@@ -141,7 +141,7 @@ pub async fn e2e(
     if own && !options.keep {
         talk.tell(Event::Step(format!("taking cluster {} away", project.cluster)));
         let since = Instant::now();
-        let down = up::take_away(&place).await;
+        let down = up::take_away(project, &place).await;
         down_ms = Some(millis(Instant::now(), since));
         // What failed first is what is told.
         if outcome.is_ok() {

@@ -32,6 +32,8 @@ pub(crate) async fn fetch(project: &Project, objects: &[Object], talk: &Talk) {
     };
     match place {
         AnyProvider::Embedded(_) => native(project, names, talk).await,
+        // Its nodes pull what they need, as ever.
+        AnyProvider::Existing(_) => {}
         AnyProvider::Kind(kind) => loaded(&kind, project, names, talk).await,
     }
 }

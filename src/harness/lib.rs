@@ -17,6 +17,7 @@
 mod apply;
 pub mod bench;
 pub mod beside;
+mod claim;
 pub mod cluster;
 pub mod conformance;
 pub mod doctor;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tinderbox_api::pools::Nodes;
 use tinderbox_providers::embedded::{Embedded, NativeImage, Settings};
+use tinderbox_providers::existing::{self, Choice, Existing, ExistingConfig};
 use tinderbox_providers::kind::{self, Kind, KindConfig};
 use tinderbox_providers::{AnyProvider, Folder, ProviderName};
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub nodes: Nodes,
     /// Clusters in a container engine.
     pub kind: KindConfig,
+    /// Clusters that somebody else has made.
+    pub existing: ExistingConfig,
 }
 
 /// A project and the cluster that is meant.
@@ -40,6 +43,8 @@ pub struct Project {
     pub config: Config,
     /// The place that was asked for.
     pub asked: Option<ProviderName>,
+    /// Which existing cluster was asked for.
+    pub choice: Choice,
     home: PathBuf,
 }
 
@@ -54,6 +59,8 @@ pub struct Place {
     pub cluster: String,
     /// The place that holds it; where it is already, or the embedded one, when absent.
     pub provider: Option<ProviderName>,
+    /// Which existing cluster is meant, where it is one.
+    pub choice: Choice,
 }
 
 impl Project {
@@ -77,7 +84,14 @@ impl Project {
             }
         };
         let home = std::env::var_os("TINDERBOX_HOME").map_or_else(|| root.join(".tinderbox"), PathBuf::from);
-        Ok(Self { root, cluster: place.cluster.clone(), config, asked: place.provider, home })
+        Ok(Self {
+            root,
+            cluster: place.cluster.clone(),
+            config,
+            asked: place.provider,
+            choice: place.choice.clone(),
+            home,
+        })
     }
 
     /// The folder of all clusters' state.
@@ -99,6 +113,14 @@ impl Project {
     pub fn provider(&self, verb: &str) -> Result<AnyProvider, Error> {
         match self.place()? {
             ProviderName::Embedded => Ok(AnyProvider::Embedded(self.embedded(verb)?)),
+            ProviderName::Existing => {
+                let settings = existing::Settings {
+                    config: self.config.existing.clone(),
+                    choice: self.choice.clone(),
+                    started_by: verb.to_owned(),
+                };
+                Ok(AnyProvider::Existing(Existing::new(&self.home, &self.cluster, settings)?))
+            }
             ProviderName::Kind => {
                 let settings = kind::Settings {
                     config: self.config.kind.clone(),

@@ -62,7 +62,7 @@ pub async fn reap(project: &Project, run: &str, talk: &Talk) -> Result<(), Error
     let place = project.provider(VERB)?;
     if place.made_by()?.is_some_and(|verb| verb == VERB) {
         talk.tell(Event::Step(format!("taking cluster {} of a run that was killed away", project.cluster)));
-        up::take_away(&place).await?;
+        up::take_away(project, &place).await?;
     }
     Ok(())
 }

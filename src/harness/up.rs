@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tinderbox_providers::{Arrival, Down, Folder, Provider, ProviderName};
+use tinderbox_providers::{AnyProvider, Arrival, Down, Folder, Found, Provider, ProviderName, Scope};
 
 use crate::apply;
 use crate::beside;
+use crate::claim::{self, Claim};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, ObjectName, Talk};
@@ -67,8 +68,23 @@ pub struct UpPlan {
 pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
     let place = project.provider("up")?;
     let mut plan = place.plan().await?;
-    for object in platform(project)? {
-        plan.steps.push(format!("apply {}", object.name()));
+    let Platform { objects, .. } = platform(project, &place.scope()?)?;
+    match &place {
+        AnyProvider::Existing(existing) => {
+            let cluster = Cluster::with(&project.cluster, existing.client().await?);
+            let owner = place.scope()?.owner.unwrap_or_default();
+            for (name, claim) in claim::plan(&cluster, &objects, &owner).await? {
+                plan.steps.push(match claim {
+                    Claim::Make => format!("make {name}"),
+                    Claim::Update => format!("bring {name} up to date"),
+                    Claim::Leave => format!("leave {name} as it is: it is there already, and not ours"),
+                });
+            }
+        }
+        _ => plan.steps.extend(objects.iter().map(|object| format!("apply {}", object.name()))),
+    }
+    if beside::of(&place).is_some() && !objects.is_empty() {
+        plan.steps.push("start the process that runs the platform".to_owned());
     }
     Ok(UpPlan {
         cluster: project.cluster.clone(),
@@ -79,13 +95,24 @@ pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
     })
 }
 
-fn platform(project: &Project) -> Result<Vec<Object>, Error> {
-    let mut objects = match project.platform() {
+/// What `up` brings into a cluster.
+struct Platform {
+    objects: Vec<Object>,
+    /// Definitions of kinds that must be there already.
+    definitions: Vec<String>,
+}
+
+fn platform(project: &Project, scope: &Scope) -> Result<Platform, Error> {
+    let objects = match project.platform() {
         Some(path) => manifest::load(&path)?,
         None => Vec::new(),
     };
+    let (mut objects, definitions) = match &scope.namespace {
+        Some(namespace) => claim::within(objects, namespace),
+        None => (objects, Vec::new()),
+    };
     apply::in_order(&mut objects);
-    Ok(objects)
+    Ok(Platform { objects, definitions })
 }
 
 /// Brings the cluster up and applies its platform, until `stop` ends; `verb` is remembered as what made it.
@@ -101,8 +128,9 @@ pub async fn up(
     let mut stop = std::pin::pin!(stop);
     let began = Instant::now();
     // Broken files are found before anything is started.
-    let objects = platform(project)?;
     let place = project.provider(verb)?;
+    let scope = place.scope()?;
+    let Platform { objects, definitions } = platform(project, &scope)?;
     talk.tell(Event::Step(format!("starting cluster {}", project.cluster)));
     let said = talk.for_provider();
     let fresh = !place.folder().exists();
@@ -112,16 +140,25 @@ pub async fn up(
     };
     let Some(up) = up else {
         if fresh {
-            take_away(&place).await?;
+            take_away(project, &place).await?;
         }
         return Err(Error::Interrupted);
     };
     let applied = async {
-        let cluster = Cluster::connect(&project.cluster, &up.endpoint.kubeconfig).await?;
-        apply::apply(&cluster, &objects, "default", talk).await?;
+        let mut cluster = Cluster::connect(&project.cluster, &up.endpoint.kubeconfig).await?;
+        cluster.owner.clone_from(&scope.owner);
+        match &scope.owner {
+            Some(owner) => {
+                claim::defined(&cluster, &definitions).await?;
+                claim::rights(&cluster, &objects, scope.namespace.is_some()).await?;
+                claim::apply(&cluster, &objects, owner, talk).await?;
+            }
+            None => drop(apply::apply(&cluster, &objects, "default", talk).await?),
+        }
         // A project without a platform has no accounts that one could act as.
         if let Some(platform) = beside::of(&place).filter(|_| !objects.is_empty()) {
-            platform.start(&[]).await?;
+            let limit = scope.namespace.iter().flat_map(|name| ["--namespace".to_owned(), name.clone()]);
+            platform.start(&limit.collect::<Vec<_>>()).await?;
         }
         Ok(cluster)
     };
@@ -133,7 +170,7 @@ pub async fn up(
         Ok(cluster) => cluster,
         Err(error) => {
             if up.arrival == Arrival::New {
-                take_away(&place).await?;
+                take_away(project, &place).await?;
             }
             return Err(error);
         }
@@ -169,12 +206,14 @@ pub struct DownReport {
     pub killed: bool,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+    /// What stays, and why.
+    pub notes: Vec<String>,
 }
 
 impl DownReport {
-    fn new(cluster: String, down: &Down) -> Self {
+    fn new(cluster: String, down: &Down, notes: Vec<String>) -> Self {
         let Down { existed, stopped, killed, took } = *down;
-        Self { cluster, existed, stopped, killed, took_ms: whole_millis(took) }
+        Self { cluster, existed, stopped, killed, took_ms: whole_millis(took), notes }
     }
 }
 
@@ -191,24 +230,31 @@ pub async fn down(project: &Project, all: bool) -> Result<Vec<DownReport>, Error
         if all {
             project.asked = None;
         }
-        match take_away(&project.provider("down")?).await {
-            Ok(down) => reports.push(DownReport::new(name, &down)),
+        let taken = async { take_away(&project, &project.provider("down")?).await };
+        match taken.await {
+            Ok((down, notes)) => reports.push(DownReport::new(name, &down, notes)),
             // One that stays does not keep the others.
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    failure.map_or(Ok(reports), |error| Err(error.into()))
+    failure.map_or(Ok(reports), Err)
 }
 
-/// Takes a cluster away, the processes beside it first.
+/// Takes a cluster away, the processes beside it first; of somebody else's what we brought into it. Gives what stays, and why.
 ///
 /// # Errors
-/// When something stays.
-pub(crate) async fn take_away(place: &impl Provider) -> Result<Down, Error> {
+/// When something stays that should not.
+pub(crate) async fn take_away(project: &Project, place: &impl Provider) -> Result<(Down, Vec<String>), Error> {
     if let Some(platform) = beside::of(place) {
         platform.stop().await?;
     }
-    Ok(place.down().await?)
+    let scope = place.scope()?;
+    let mut notes = Vec::new();
+    if let (Some(owner), Found::Running(endpoint)) = (&scope.owner, place.find().await?) {
+        let cluster = Cluster::connect(&project.cluster, &endpoint.kubeconfig).await?;
+        notes = claim::remove(&cluster, &platform(project, &scope)?.objects, owner).await?;
+    }
+    Ok((place.down().await?, notes))
 }
 
 pub(crate) fn whole_millis(time: Duration) -> u64 {

@@ -1,6 +1,7 @@
 //! The service accounts that parts of the platform act as, and clients with their rights beside a cluster: by tokens that the API
 //! gives for an account, and that are asked for again before they expire.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,10 @@ const RENEW: Duration = Duration::from_secs(20 * 60);
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// A service account that a part acts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its namespace.
-    pub namespace: &'static str,
+    pub namespace: Cow<'static, str>,
     /// Its name.
     pub name: &'static str,
 }
@@ -50,7 +51,7 @@ pub enum AccountError {
     #[error("cannot get a token for the service account {namespace}/{name}")]
     Token {
         /// Its namespace.
-        namespace: &'static str,
+        namespace: String,
         /// Its name.
         name: &'static str,
         /// Why not.
@@ -70,7 +71,7 @@ pub enum AccountError {
     #[error("cannot make a client for the service account {namespace}/{name}")]
     Client {
         /// Its namespace.
-        namespace: &'static str,
+        namespace: String,
         /// Its name.
         name: &'static str,
         /// Why not.
@@ -91,9 +92,9 @@ pub(crate) async fn client(
     tracker: &TaskTracker,
     token: &CancellationToken,
 ) -> Result<Client, AccountError> {
-    let Account { namespace, name } = account;
+    let (namespace, name) = (account.namespace.to_string(), account.name);
     let path = dir.join(format!("{namespace}-{name}.token"));
-    renew(admin, account, &path).await?;
+    renew(admin, &account, &path).await?;
     let mut own = config.clone();
     own.auth_info =
         kube::config::AuthInfo { token_file: Some(path.display().to_string()), ..kube::config::AuthInfo::default() };
@@ -107,7 +108,7 @@ pub(crate) async fn client(
                 () = tokio::time::sleep(wait) => {}
                 () = token.cancelled() => return,
             }
-            wait = match renew(&admin, account, &path).await {
+            wait = match renew(&admin, &account, &path).await {
                 Ok(()) => RENEW,
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the token is not renewed");
@@ -119,9 +120,9 @@ pub(crate) async fn client(
     Ok(client)
 }
 
-async fn renew(admin: &Client, account: Account, path: &Path) -> Result<(), AccountError> {
-    let Account { namespace, name } = account;
-    let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), namespace);
+async fn renew(admin: &Client, account: &Account, path: &Path) -> Result<(), AccountError> {
+    let (namespace, name) = (account.namespace.to_string(), account.name);
+    let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), &namespace);
     let request = TokenRequest {
         metadata: ObjectMeta::default(),
         spec: TokenRequestSpec { audiences: Vec::new(), expiration_seconds: Some(LIFE), bound_object_ref: None },

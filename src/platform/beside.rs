@@ -9,14 +9,14 @@ use tinderbox_client::{Clock, Contender};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::account::{self, AccountError};
+use crate::account::{self, Account, AccountError};
 use crate::{SPARK_OPERATOR, spawn};
 
 /// The lease that says which of several processes works.
 const LEASE: &str = "tinderbox-platform";
 
 /// Starts contending for the work on the cluster behind `config`, with the administrator's credentials in it; `identity` is no other
-/// process's. Tokens are kept in `dir`. It runs on `tracker` until `token` is cancelled.
+/// process's. Where a namespace is named, the accounts are in it, and nothing beyond it is looked at. Tokens are kept in `dir`. It runs on `tracker` until `token` is cancelled.
 ///
 /// # Errors
 /// When the accounts are not there, or no tokens are given for them.
@@ -24,25 +24,31 @@ pub async fn beside(
     config: &Config,
     dir: &Path,
     identity: &str,
+    namespace: Option<&str>,
     tracker: &TaskTracker,
     token: &CancellationToken,
 ) -> Result<(), AccountError> {
     let made = Client::try_from(config.clone());
+    let account = match namespace {
+        Some(namespace) => Account { namespace: namespace.to_owned().into(), ..SPARK_OPERATOR },
+        None => SPARK_OPERATOR,
+    };
     let admin = made.map_err(|source| AccountError::Client {
-        namespace: SPARK_OPERATOR.namespace,
+        namespace: account.namespace.to_string(),
         name: "administrator",
         source: Box::new(source),
     })?;
-    let operator = account::client(config, &admin, SPARK_OPERATOR, dir, tracker, token).await?;
-    let leases: Api<Lease> = Api::namespaced(operator.clone(), SPARK_OPERATOR.namespace);
+    let operator = account::client(config, &admin, account.clone(), dir, tracker, token).await?;
+    let leases: Api<Lease> = Api::namespaced(operator.clone(), &account.namespace);
+    let namespaces: Vec<String> = namespace.map(str::to_owned).into_iter().collect();
     let contender = Contender::new(leases, LEASE, identity);
     let token = token.clone();
     tracker.spawn(async move {
         let work = |leading: CancellationToken| {
-            let operator = operator.clone();
+            let (operator, namespaces) = (operator.clone(), namespaces.clone());
             async move {
                 let parts = TaskTracker::new();
-                spawn(|_| operator.clone(), Clock::system(), &parts, &leading);
+                spawn(|_| operator.clone(), Clock::system(), &namespaces, &parts, &leading);
                 parts.close();
                 parts.wait().await;
             }

@@ -4,6 +4,8 @@
 mod account;
 mod beside;
 
+use std::borrow::Cow;
+
 use kube::Client;
 use tinderbox_client::Clock;
 pub use tinderbox_spark::run_at;
@@ -14,10 +16,17 @@ pub use account::{Account, AccountError};
 pub use beside::beside;
 
 /// What the Spark operator acts as. See `manifests/platform/spark-operator`.
-pub const SPARK_OPERATOR: Account = Account { namespace: "spark-operator", name: "spark-operator" };
+pub const SPARK_OPERATOR: Account = Account { namespace: Cow::Borrowed("spark-operator"), name: "spark-operator" };
 
 /// Starts every part, each with the client that `client` gives for its account; they run on `tracker` until `token` is
-/// cancelled. A part whose kinds are not defined yet waits for them.
-pub fn spawn(client: impl Fn(Account) -> Client, clock: Clock, tracker: &TaskTracker, token: &CancellationToken) {
-    tinderbox_spark::spawn(&client(SPARK_OPERATOR), tinderbox_spark::Config::new(clock), tracker, token);
+/// cancelled. A part whose kinds are not defined yet waits for them. They look at these namespaces alone, or at all when none is named.
+pub fn spawn(
+    client: impl Fn(Account) -> Client,
+    clock: Clock,
+    namespaces: &[String],
+    tracker: &TaskTracker,
+    token: &CancellationToken,
+) {
+    let spark = tinderbox_spark::Config { namespaces: namespaces.to_vec(), ..tinderbox_spark::Config::new(clock) };
+    tinderbox_spark::spawn(&client(SPARK_OPERATOR), spark, tracker, token);
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::embedded::Embedded;
+use crate::existing::Existing;
 use crate::folder::Folder;
 use crate::kind::Kind;
-use crate::{Abilities, Down, Error, Found, Plan, Provider, ProviderName, Talk, Up};
+use crate::{Abilities, Down, Error, Found, Plan, Provider, ProviderName, Scope, Talk, Up};
 
 /// One cluster in any place.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub enum AnyProvider {
     Embedded(Embedded),
     /// In a container engine.
     Kind(Kind),
+    /// Made by somebody else.
+    Existing(Existing),
 }
 
 impl AnyProvider {
@@ -35,6 +38,7 @@ macro_rules! each {
         match $any {
             AnyProvider::Embedded($one) => $call,
             AnyProvider::Kind($one) => $call,
+            AnyProvider::Existing($one) => $call,
         }
     };
 }
@@ -50,6 +54,10 @@ impl Provider for AnyProvider {
 
     fn folder(&self) -> &Folder {
         each!(self, one => one.folder())
+    }
+
+    fn scope(&self) -> Result<Scope, Error> {
+        each!(self, one => one.scope())
     }
 
     async fn plan(&self) -> Result<Plan, Error> {

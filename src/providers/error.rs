@@ -124,6 +124,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// It was asked for in a wrong way.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What would be right.
+        hint: Option<String>,
+    },
     /// The machine, or what runs on it, lacks something.
     #[error("{message}")]
     Lack {
@@ -205,7 +213,10 @@ impl Error {
             Self::NodeEnded { .. } => {
                 Some("`cargo xtask doctor` tries what this machine must be able to do".to_owned())
             }
-            Self::Node { hint, .. } | Self::Compose { hint, .. } | Self::Lack { hint, .. } => hint.clone(),
+            Self::Node { hint, .. }
+            | Self::Compose { hint, .. }
+            | Self::Lack { hint, .. }
+            | Self::Usage { hint, .. } => hint.clone(),
             Self::Name { .. } | Self::Spawn { .. } | Self::Kill { .. } => None,
         }
     }
@@ -214,7 +225,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Name { .. } => Class::Usage,
+            Self::Name { .. } | Self::Usage { .. } => Class::Usage,
             Self::NodeEnded { .. } | Self::Kill { .. } => Class::Failed,
             Self::Node { class, .. } | Self::Compose { class, .. } => *class,
             Self::File { .. }

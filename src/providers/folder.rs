@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::Error;
 
 /// Folder names beside the clusters' own that no cluster may take.
@@ -235,6 +237,11 @@ impl Drop for Held {
             let _ = folder.remove();
         }
     }
+}
+
+/// Whose the clusters of a home are, where they must be told from others' by name or label.
+pub(crate) fn owner(home: &Path) -> String {
+    Sha256::digest(home.as_os_str().as_encoded_bytes()).iter().take(3).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The lock of a folder, held until it is dropped in every process that has it.

@@ -6,12 +6,16 @@ pub mod aside;
 pub mod embedded;
 pub mod engine;
 mod error;
+pub mod existing;
 mod folder;
 pub mod kind;
 mod place;
+mod state;
 
 pub use any::AnyProvider;
 pub use embedded::program;
 pub use error::{Class, Error};
 pub use folder::Folder;
-pub use place::{Abilities, Arrival, Down, Endpoint, Found, Plan, Provider, ProviderName, Talk, Up, context};
+pub use place::{
+    Abilities, Arrival, Down, Endpoint, Found, OWNER, Plan, Provider, ProviderName, Scope, Talk, Up, context,
+};

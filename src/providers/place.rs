@@ -47,6 +47,14 @@ pub trait Provider {
     /// The folder of the cluster's state.
     fn folder(&self) -> &Folder;
 
+    /// What of the cluster is ours to use.
+    ///
+    /// # Errors
+    /// When its state cannot be read.
+    fn scope(&self) -> Result<Scope, Error> {
+        Ok(Scope::default())
+    }
+
     /// What [`up`](Self::up) would do, without changing anything.
     fn plan(&self) -> impl Future<Output = Result<Plan, Error>> + Send;
 
@@ -78,11 +86,13 @@ pub enum ProviderName {
     Embedded,
     /// Kubernetes in a container engine of this machine, by the `kind` command.
     Kind,
+    /// A cluster that somebody else has made, by a context of the user's kubeconfig.
+    Existing,
 }
 
 impl ProviderName {
     /// Every place, in the order in which they are told.
-    pub const ALL: [Self; 2] = [Self::Embedded, Self::Kind];
+    pub const ALL: [Self; 3] = [Self::Embedded, Self::Kind, Self::Existing];
 
     /// As it is written on the command line.
     #[must_use]
@@ -90,6 +100,7 @@ impl ProviderName {
         match self {
             Self::Embedded => "embedded",
             Self::Kind => "kind",
+            Self::Existing => "existing",
         }
     }
 }
@@ -121,6 +132,18 @@ pub struct Abilities {
     /// Single nodes can be killed and started again.
     pub node_power: bool,
 }
+
+/// What of a cluster is ours to use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The cluster is somebody else's: whatever we bring into it carries this value of the label [`OWNER`].
+    pub owner: Option<String>,
+    /// There are rights in this namespace alone.
+    pub namespace: Option<String>,
+}
+
+/// The label that says who brought an object into a cluster.
+pub const OWNER: &str = "tinderbox.dev/owner";
 
 /// What bringing a cluster up would do.
 #[derive(Debug, Clone, PartialEq, Eq)]

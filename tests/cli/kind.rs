@@ -82,7 +82,8 @@ fn a_life_in_an_engine() {
     // Somebody else's cluster, which is nobody's business here.
     kind.engine.add("other-control-plane", "other", "running");
     let plan = kind.run(&["--provider", "kind", "up", "--dry-run"]).succeeded();
-    let plan = kind.tidy(&plan).lines().map(|line| line.split("-NAME-").next().unwrap_or(line).to_owned()).collect::<Vec<_>>();
+    let plan =
+        kind.tidy(&plan).lines().map(|line| line.split("-NAME-").next().unwrap_or(line).to_owned()).collect::<Vec<_>>();
     insta::assert_snapshot!(plan.join("\n"), @r"
     cluster NAME in DIR/home/NAME: nothing
       make DIR/home/NAME for the kubeconfig

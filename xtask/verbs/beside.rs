@@ -12,11 +12,11 @@ use crate::cli;
 use crate::ui::Exit;
 
 /// Becomes the process that runs the platform.
-pub(super) fn platform(name: &str, state: &Path) -> Exit {
+pub(super) fn platform(name: &str, arguments: &cli::Beside) -> Exit {
     log_to_stderr();
     let work = async {
-        let folder = Folder::new(state.parent().unwrap_or(Path::new("/")), name).map_err(Error::from)?;
-        beside::serve(&folder).await
+        let folder = Folder::new(arguments.state.parent().unwrap_or(Path::new("/")), name).map_err(Error::from)?;
+        beside::serve(&folder, arguments.namespace.as_deref()).await
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let done = match runtime {

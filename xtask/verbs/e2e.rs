@@ -3,7 +3,7 @@
 use tinderbox::e2e::{self, Options};
 use tinderbox::{Error, report};
 
-use super::Context;
+use super::{Context, consent};
 use crate::cli;
 use crate::show;
 use crate::ui::Exit;
@@ -14,6 +14,9 @@ pub(super) async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<Exit, Error> {
     let options = Options { scenarios: arguments.scenarios.clone(), keep: arguments.keep };
+    if context.places.len() < 2 {
+        consent::ask(context, &arguments.target).await?;
+    }
     let dir = arguments.report.clone().unwrap_or_else(|| context.project.reports());
     let talk = context.ui.talk();
     let (written, passed) = if context.places.len() > 1 {

@@ -3,6 +3,7 @@
 mod bench;
 mod beside;
 mod conformance;
+mod consent;
 mod doctor;
 mod down;
 mod e2e;
@@ -21,9 +22,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tinderbox::providers::ProviderName;
+use tinderbox::providers::existing::Choice;
 use tinderbox::{Error, Place, Project};
 
-use crate::cli::{self, Cli, Common, Verb};
+use crate::cli::{self, Cli, Common, Target, Verb};
 use crate::ui::{Exit, Ui, interrupted};
 
 /// How long a thread may take to clear up when a verb was ended.
@@ -44,7 +46,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(&cli.common);
     let verb = match cli.verb {
         Verb::Node(cli::Node { state: Some(state), .. }) => return node::serve(&cli.common.name, &state).into(),
-        Verb::Platform(arguments) => return beside::platform(&cli.common.name, &arguments.state).into(),
+        Verb::Platform(arguments) => return beside::platform(&cli.common.name, &arguments).into(),
         verb => verb,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -60,7 +62,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
             let message = "only `e2e` works in several places at once".to_owned();
             return ui.error(&Error::Usage { message, hint: Some("name one place".to_owned()) });
         }
-        let context = match context(&cli.common, ui.clone()) {
+        let context = match context(&cli.common, &verb, ui.clone()) {
             Ok(context) => context,
             Err(error) => return ui.error(&error),
         };
@@ -71,12 +73,19 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     exit.into()
 }
 
-fn context(common: &Common, ui: Ui) -> Result<Context, Error> {
+fn context(common: &Common, verb: &Verb, ui: Ui) -> Result<Context, Error> {
+    let target = match verb {
+        Verb::Up(up) => up.target.clone(),
+        Verb::E2e(e2e) => e2e.target.clone(),
+        _ => Target::default(),
+    };
+    let choice = Choice { context: target.context, production: target.production, namespace: target.namespace };
     let project = Project::open(&Place {
         project: common.project.clone(),
         config: common.config.clone(),
         cluster: common.name.clone(),
         provider: common.provider.first().copied(),
+        choice,
     })?;
     Ok(Context { ui, project, places: common.provider.clone() })
 }

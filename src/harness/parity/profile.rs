@@ -99,7 +99,15 @@ fn name(record: &Record) -> String {
         Some(given) => format!("{given}*"),
         None => record.name.name.clone(),
     };
-    format!("{}/{}", record.name.kind.to_lowercase(), without_chance(&name))
+    format!("{}/{}", record.name.kind.to_lowercase(), without_chance(&without_hash(&name, record.object())))
+}
+
+/// A name without the hash of the pod template: it stands for the same template, but each place computes it in its own way.
+fn without_hash(name: &str, object: &Value) -> String {
+    match object["metadata"]["labels"]["pod-template-hash"].as_str() {
+        Some(hash) => name.replace(&format!("-{hash}"), "-*"),
+        None => name.to_owned(),
+    }
 }
 
 /// A name without Spark's own identifiers, moments and numbers of executors.
@@ -162,7 +170,7 @@ fn owners(object: &Value) -> Vec<String> {
     let all = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
     all.map(|owner| {
         let text = |field: &str| owner[field].as_str().unwrap_or_default();
-        format!("{}/{}", text("kind").to_lowercase(), without_chance(text("name")))
+        format!("{}/{}", text("kind").to_lowercase(), without_chance(&without_hash(text("name"), object)))
     })
     .collect()
 }

@@ -1,17 +1,14 @@
 //! `state.json`: what one cluster was started with and which process runs it, written whole or not at all, with the number of
 //! its format. It must not act on what it reads.
 
-use std::fs;
-use std::io;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tinderbox_api::pools::Nodes;
 use tinderbox_kubelet::image::NativeImage;
 
 use super::process::Identity;
 use crate::Error;
-use crate::folder::{Folder, replace};
+use crate::folder::Folder;
+use crate::state;
 
 /// The format that this version writes.
 pub(super) const FORMAT: u64 = 1;
@@ -65,20 +62,7 @@ impl State {
     /// # Errors
     /// When it cannot be read, is damaged, or comes from a later version.
     pub fn load(folder: &Folder) -> Result<Option<Self>, Error> {
-        let path = folder.state();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::StateUnread { name: folder.name().to_owned(), path, source }),
-        };
-        let damaged = |source| Error::StateDamaged { name: folder.name().to_owned(), path: path.clone(), source };
-        let value: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
-        match value["format"].as_u64() {
-            Some(found) if found > FORMAT => {
-                Err(Error::StateNewer { name: folder.name().to_owned(), path, found, known: FORMAT })
-            }
-            _ => serde_json::from_value(value).map(Some).map_err(damaged),
-        }
+        state::load(folder, FORMAT)
     }
 
     /// Writes the state so that a reader sees the old one or the new one, never a half.
@@ -86,15 +70,13 @@ impl State {
     /// # Errors
     /// When the file system refuses.
     pub fn save(&self, folder: &Folder) -> Result<(), Error> {
-        let path = folder.state();
-        let fail = |source| Error::File { act: "write", path: path.clone(), source };
-        let text = serde_json::to_vec_pretty(self).map_err(|error| fail(io::Error::from(error)))?;
-        replace(&path, &text).map_err(fail)
+        state::save(folder, self)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::Path;
 
     use super::*;

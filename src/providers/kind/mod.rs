@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use sha2::{Digest, Sha256};
 use tinderbox_api::pools::Nodes;
 
 pub use config::{KindConfig, Mount, PortMapping};
@@ -22,7 +21,7 @@ use std::sync::Arc;
 use tinderbox_kubelet::image::{Images, NativeImage, Quiet, cache_dir};
 
 use crate::engine::{Container, Engine};
-use crate::folder::{Folder, Held};
+use crate::folder::{Folder, Held, owner};
 use crate::{Abilities, Arrival, Class, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Talk, Up, context};
 use command::KindCommand;
 use state::State;
@@ -162,11 +161,6 @@ impl Kind {
         }
         Ok(())
     }
-}
-
-/// Whose clusters a home's are, in the names that they have in the engine.
-fn owner(home: &Path) -> String {
-    Sha256::digest(home.as_os_str().as_encoded_bytes()).iter().take(3).map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn client(path: &Path) -> Option<Client> {

@@ -1,14 +1,11 @@
 //! `state.json` of a cluster in a container engine: written before anything is made there, so that whatever a start leaves that
 //! was cut off is found again. It must not act on what it reads.
 
-use std::fs;
-use std::io;
-
 use serde::{Deserialize, Serialize};
 
 use super::KindConfig;
-use crate::folder::{Folder, replace};
-use crate::{Error, ProviderName};
+use crate::folder::Folder;
+use crate::{Error, ProviderName, state};
 
 /// The format that this version writes.
 const FORMAT: u64 = 1;
@@ -45,27 +42,11 @@ impl State {
 
     /// Reads the state of a cluster; `None` when there is none.
     pub(super) fn load(folder: &Folder) -> Result<Option<Self>, Error> {
-        let (name, path) = (folder.name().to_owned(), folder.state());
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::StateUnread { name, path, source }),
-        };
-        let state: Self = match serde_json::from_slice(&text) {
-            Ok(state) => state,
-            Err(source) => return Err(Error::StateDamaged { name, path, source }),
-        };
-        if state.format > FORMAT {
-            return Err(Error::StateNewer { name, path, found: state.format, known: FORMAT });
-        }
-        Ok(Some(state))
+        state::load(folder, FORMAT)
     }
 
     /// Writes it whole or not at all.
     pub(super) fn save(&self, folder: &Folder) -> Result<(), Error> {
-        let path = folder.state();
-        let fail = |source| Error::File { act: "write", path: path.clone(), source };
-        let text = serde_json::to_vec_pretty(self).map_err(|error| fail(io::Error::from(error)))?;
-        replace(&path, &text).map_err(fail)
+        state::save(folder, self)
     }
 }

@@ -51,7 +51,7 @@ fn operate(world: &World) -> CancellationToken {
         let [all, own] = account.groups();
         Client::new(world.server.service_as(User::authenticated(&account.user(), &[&all, &own])), "default")
     };
-    tinderbox_platform::spawn(client, world.clock.clone(), &world.tracker, &token);
+    tinderbox_platform::spawn(client, world.clock.clone(), &[], &world.tracker, &token);
     token
 }
 
