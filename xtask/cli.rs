@@ -160,7 +160,7 @@ pub(crate) struct E2e {
 /// `logs`.
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
-    /// `node`, or the name of a pod, a job or an app.
+    /// `node`, `platform` (where that is a process of its own), or the name of a pod, a job or an app.
     #[arg(value_name = "WHAT")]
     pub(crate) what: String,
     /// Only this namespace.

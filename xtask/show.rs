@@ -335,6 +335,9 @@ pub(crate) fn status(report: &StatusReport) -> String {
         let memory = report.resident.map(|bytes| format!(", {} MiB resident", bytes >> 20)).unwrap_or_default();
         text.push_str(&format!("\n  node    process {pid}{memory}"));
     }
+    if let Some(pid) = report.platform_pid {
+        text.push_str(&format!("\n  platform process {pid}"));
+    }
     for (kind, lines) in
         [("NODE", &report.nodes), ("APPLICATION", &report.applications), ("JOB", &report.jobs), ("POD", &report.pods)]
     {

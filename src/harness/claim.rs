@@ -217,8 +217,15 @@ pub(crate) async fn remove(cluster: &Cluster, objects: &[Object], owner: &str) -
             Err(Error::UnknownKind { .. }) => continue,
             Err(error) => return Err(error),
         };
-        let found = collection.get_opt(&name.name).await.map_err(Error::api(format!("look at {name}")))?;
-        let Some(found) = found else { continue };
+        let found = match collection.get_opt(&name.name).await {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                left.push(format!("{name} was not looked for: this user may not get it"));
+                continue;
+            }
+            Err(error) => return Err(Error::api(format!("look at {name}"))(error)),
+        };
         if found.labels().get(OWNER).is_some_and(|value| value == owner) {
             apply::remove(cluster, &found, &object.value, "default").await?;
         } else {

@@ -1,6 +1,7 @@
 //! `logs`: what a part of a cluster says: the node process, a pod, or all pods of a job or an app.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::stream::SelectAll;
@@ -8,10 +9,11 @@ use futures::{AsyncBufReadExt, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, LogParams};
-use tinderbox_providers::{Found, Provider as _};
+use tinderbox_providers::{AnyProvider, Found, Provider as _};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
+use crate::beside;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, Role, Talk};
@@ -36,7 +38,7 @@ const LABELS: [&str; 5] = [
 /// Which log, and how much of it.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// `node`, or the name of a pod, a job or an app.
+    /// `node`, `platform`, or the name of a pod, a job or an app.
     pub what: String,
     /// Only this namespace.
     pub namespace: Option<String>,
@@ -52,7 +54,10 @@ pub struct Options {
 /// When there is nothing of that name; with the near one, if there is one.
 pub async fn logs(project: &Project, options: &Options, talk: &Talk) -> Result<(), Error> {
     if options.what == NODE {
-        return node(project, options, talk).await;
+        return own(project, options, |place| place.logs().into_iter().next(), talk).await;
+    }
+    if options.what == beside::PART {
+        return own(project, options, |place| Some(beside::of(place)?.log()), talk).await;
     }
     let cluster = Cluster::running(project).await?;
     let pods: Api<Pod> = match &options.namespace {
@@ -138,11 +143,21 @@ fn containers(pod: &Pod) -> Vec<String> {
         .collect()
 }
 
-/// The node's own log, which is there as long as the cluster is.
-async fn node(project: &Project, options: &Options, talk: &Talk) -> Result<(), Error> {
+/// The log of a process of the cluster's own, which is there as long as the cluster is.
+async fn own(
+    project: &Project,
+    options: &Options,
+    log: impl Fn(&AnyProvider) -> Option<PathBuf>,
+    talk: &Talk,
+) -> Result<(), Error> {
     let place = project.provider("logs")?;
-    let Some(path) = place.logs().into_iter().next() else {
-        return Err(Error::NotUp { name: project.cluster.clone() });
+    let Some(path) = log(&place) else {
+        return Err(Error::Usage {
+            message: format!("there is no such log in the place {}", place.name()),
+            hint: Some(
+                "where the platform is part of the node process, its words are in the log of the `node`".to_owned(),
+            ),
+        });
     };
     let mut file = match File::open(&path).await {
         Ok(file) => file,
@@ -163,7 +178,7 @@ async fn node(project: &Project, options: &Options, talk: &Talk) -> Result<(), E
         let lines: Vec<&str> = lines.lines().collect();
         let skipped = tail.take().map_or(0, |tail| lines.len().saturating_sub(tail));
         for line in &lines[skipped..] {
-            let (pod, text) = (NODE.to_owned(), (*line).to_owned());
+            let (pod, text) = (options.what.clone(), (*line).to_owned());
             talk.tell(Event::Line { pod, container: String::new(), role: Role::Plain, text });
         }
         if last {

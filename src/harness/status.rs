@@ -14,6 +14,7 @@ use tinderbox_api::spark::SparkApplication;
 use tinderbox_providers::embedded::process;
 use tinderbox_providers::{Folder, Found, Provider as _, ProviderName};
 
+use crate::beside;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::explain;
@@ -41,6 +42,8 @@ pub struct StatusReport {
     pub version: Option<String>,
     /// The node process.
     pub pid: Option<i32>,
+    /// The process that runs the platform beside the cluster.
+    pub platform_pid: Option<i32>,
     /// Resident memory of the node process in bytes.
     pub resident: Option<u64>,
     /// The nodes.
@@ -85,6 +88,7 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
         ingress: None,
         version: None,
         pid: None,
+        platform_pid: None,
         resident: None,
         nodes: Vec::new(),
         applications: Vec::new(),
@@ -98,24 +102,30 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
         return Ok(report);
     };
     report.pid = endpoint.pid;
+    report.platform_pid = beside::of(&place).and_then(|platform| platform.find()).map(|process| process.pid);
     report.resident = endpoint.pid.and_then(process::resident);
     report.server = Some(endpoint.server);
     report.ingress = endpoint.ingress;
     let cluster = Cluster::connect(&project.cluster, &endpoint.kubeconfig).await?;
     let version = cluster.client.apiserver_version().await.map_err(Error::api("ask for the version"))?;
     report.version = Some(version.git_version);
-    let nodes: ObjectList<Node> =
-        Api::all(cluster.client.clone()).list(&ListParams::default()).await.map_err(Error::api("list nodes"))?;
-    report.nodes = nodes.iter().map(|node| line("Node", node)).collect();
-    report.applications = applications(&cluster).await?;
-    report.jobs = lines::<Job>(&cluster, "Job").await?;
-    report.pods = lines::<Pod>(&cluster, "Pod").await?;
+    let namespace = place.scope()?.namespace;
+    // Nodes are nobody's who has rights in one namespace alone.
+    if namespace.is_none() {
+        let nodes: ObjectList<Node> =
+            Api::all(cluster.client.clone()).list(&ListParams::default()).await.map_err(Error::api("list nodes"))?;
+        report.nodes = nodes.iter().map(|node| line("Node", node)).collect();
+    }
+    let namespace = namespace.as_deref();
+    report.applications = applications(&cluster, namespace).await?;
+    report.jobs = lines::<Job>(&cluster, namespace, "Job").await?;
+    report.pods = lines::<Pod>(&cluster, namespace, "Pod").await?;
     Ok(report)
 }
 
 /// SparkApplications; none where their kind is not defined.
-async fn applications(cluster: &Cluster) -> Result<Vec<Line>, Error> {
-    let applications: Api<SparkApplication> = Api::all(cluster.client.clone());
+async fn applications(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Line>, Error> {
+    let applications: Api<SparkApplication> = api(cluster, namespace);
     match applications.list(&ListParams::default()).await {
         Ok(found) => Ok(found.iter().map(|object| line("SparkApplication", object)).collect()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
@@ -123,7 +133,7 @@ async fn applications(cluster: &Cluster) -> Result<Vec<Line>, Error> {
     }
 }
 
-async fn lines<K>(cluster: &Cluster, kind: &str) -> Result<Vec<Line>, Error>
+async fn lines<K>(cluster: &Cluster, namespace: Option<&str>, kind: &str) -> Result<Vec<Line>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -131,11 +141,22 @@ where
         + Serialize
         + std::fmt::Debug,
 {
-    let objects: ObjectList<K> = Api::all(cluster.client.clone())
+    let objects: ObjectList<K> = api(cluster, namespace)
         .list(&ListParams::default())
         .await
         .map_err(Error::api(format!("list {}s", kind.to_lowercase())))?;
     Ok(objects.iter().map(|object| line(kind, object)).collect())
+}
+
+/// The objects of a kind, in the namespace that there are rights in.
+fn api<K>(cluster: &Cluster, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
+        None => Api::all(cluster.client.clone()),
+    }
 }
 
 fn line<K: Resource + Serialize>(kind: &str, object: &K) -> Line {

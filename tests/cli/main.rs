@@ -3,6 +3,7 @@
 
 mod child;
 mod data;
+mod existing;
 mod images;
 mod ingress;
 mod interrupts;

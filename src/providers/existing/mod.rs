@@ -156,7 +156,7 @@ impl Existing {
     /// When the context is not named as it must be, or cannot be used.
     pub async fn client(&self) -> Result<Client, Error> {
         let (context, _) = self.choice()?;
-        client(kubeconfig()?, &context).await
+        client(kubeconfig()?, &context, &context).await
     }
 
     fn endpoint(&self, server: String) -> Endpoint {
@@ -199,14 +199,15 @@ fn only(mut config: Kubeconfig, named: &str, name: &str) -> Kubeconfig {
     config
 }
 
-async fn client(config: Kubeconfig, named: &str) -> Result<Client, Error> {
+/// A client by a context, which the user knows as `named`, once its API has answered.
+async fn client(config: Kubeconfig, context: &str, named: &str) -> Result<Client, Error> {
     let unusable = |source: Box<dyn std::error::Error + Send + Sync>| Error::Compose {
         act: format!("use the context {named}"),
         source,
         hint: Some(format!("`kubectl --context {named} version` tries the same")),
         class: Class::Environment,
     };
-    let options = KubeConfigOptions { context: Some(named.to_owned()), ..KubeConfigOptions::default() };
+    let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(config, &options).await.map_err(|error| unusable(error.into()))?;
     let client = Client::try_from(config).map_err(|error| unusable(error.into()))?;
     match tokio::time::timeout(ANSWER, client.apiserver_version()).await {
@@ -267,7 +268,7 @@ impl Provider for Existing {
         let path = self.folder.kubeconfig();
         if earlier.is_none() {
             let config = only(kubeconfig()?, &named, &name);
-            client(config.clone(), &name).await?;
+            client(config.clone(), &name, &named).await?;
             let fail = |source| Error::File { act: "write", path: path.clone(), source };
             let text = serde_yaml::to_string(&config).map_err(|error| fail(std::io::Error::other(error)))?;
             replace(&path, text.as_bytes()).map_err(fail)?;
@@ -275,7 +276,7 @@ impl Provider for Existing {
         }
         let config = read(&path)?;
         let server = server(&config);
-        client(config, &name).await?;
+        client(config, &name, &named).await?;
         held.keep();
         let arrival = if earlier.is_some() { Arrival::Already } else { Arrival::New };
         Ok(Up { arrival, endpoint: self.endpoint(server), took: start.elapsed(), notes: Vec::new() })
