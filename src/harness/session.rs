@@ -203,8 +203,15 @@ impl Session {
     /// # Errors
     /// When something stays.
     pub(crate) async fn clean(&self) -> Result<(), Error> {
+        // A claim stays as long as there is a pod with it.
+        self.clean_of(|kind| !matches!(kind, "Namespace" | "PersistentVolumeClaim")).await?;
+        self.clean_of_pods().await?;
+        self.clean_of(|kind| kind == "PersistentVolumeClaim").await
+    }
+
+    async fn clean_of(&self, wanted: impl Fn(&str) -> bool) -> Result<(), Error> {
         for (object, (name, uid)) in self.objects.iter().zip(&self.submitted).rev() {
-            if object.value["kind"] == "Namespace" {
+            if !wanted(&name.kind) {
                 continue;
             }
             let collection = self.cluster.collection_of(&object.value, NAMESPACE).await?;
@@ -213,6 +220,10 @@ impl Session {
                 apply::remove(&self.cluster, &found, &object.value, NAMESPACE).await?;
             }
         }
+        Ok(())
+    }
+
+    async fn clean_of_pods(&self) -> Result<(), Error> {
         let pods: Vec<ObjectName> = self.observer.look(|world| {
             let uids = self.pod_uids(world);
             uids.iter()

@@ -20,7 +20,6 @@ use tinderbox_client::{Note, Plan, Step};
 use super::class::{self, PROVISIONER};
 use super::{BIND_COMPLETED, BOUND_BY_CONTROLLER, CLAIM_PROTECTION, PROVISIONED_BY, VOLUME_PROTECTION};
 use crate::meta::{add_finalizer, has_finalizer, is_deleting, remove_finalizer, selector};
-use crate::pods::is_over;
 use crate::scheduler::claims::{SELECTED_NODE, names};
 
 const STORAGE_PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
@@ -65,9 +64,12 @@ pub(super) fn plan(view: &View<'_>) -> Wish {
     wish
 }
 
+/// As long as there is a pod with it that has a node, be it over: Kubernetes' pvc-protection looks at nothing else (podUsesPVC in
+/// pkg/controller/volume/pvcprotection).
 fn in_use(view: &View<'_>) -> bool {
     let name = view.claim.name_any();
-    view.pods.iter().filter(|pod| !is_over(pod)).any(|pod| names(pod).contains(&name))
+    let placed = |pod: &&std::sync::Arc<Pod>| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    view.pods.iter().filter(placed).any(|pod| names(pod).contains(&name))
 }
 
 /// A claim that names its volume: both sides agree, or the claim has lost it, or it waits.

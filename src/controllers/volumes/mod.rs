@@ -22,7 +22,6 @@ use tinderbox_client::{Applier, Cache, Change, ObjectKey, Queue, Result, Runner,
 use self::folders::Folders;
 use crate::context::Context;
 use crate::meta::is_deleting;
-use crate::pods::is_over;
 use crate::scheduler::claims::names;
 
 const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
@@ -124,8 +123,7 @@ fn subscribe(world: &World, queue: &Queue<Work>) {
     world.pods.subscribe({
         let (queue, claims) = (queue.clone(), world.claims.clone());
         move |change: &Change<'_, Pod>| {
-            let over = change.new.is_none_or(|pod| is_over(pod));
-            let pod = change.latest().filter(|_| over);
+            let pod = change.latest().filter(|_| change.new.is_none());
             for name in pod.map(names).unwrap_or_default() {
                 let key = ObjectKey::new(change.key().namespace, name);
                 if claims.get(&key).is_some_and(|claim| is_deleting(&*claim)) {
