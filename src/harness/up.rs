@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tinderbox_providers::{AnyProvider, Arrival, Down, Folder, Found, Provider, ProviderName, Scope};
+use tinderbox_providers::{AnyProvider, Arrival, Down, Folder, Found, Provider, ProviderName, Scope, kind};
 
 use crate::apply;
 use crate::beside;
@@ -222,6 +222,7 @@ impl DownReport {
 /// # Errors
 /// When something stays.
 pub async fn down(project: &Project, all: bool) -> Result<Vec<DownReport>, Error> {
+    let began = Instant::now();
     let names = if all { Folder::names(project.home())? } else { vec![project.cluster.clone()] };
     let (mut reports, mut failure) = (Vec::new(), None);
     for name in names {
@@ -235,6 +236,14 @@ pub async fn down(project: &Project, all: bool) -> Result<Vec<DownReport>, Error
             Ok((down, notes)) => reports.push(DownReport::new(name, &down, notes)),
             // One that stays does not keep the others.
             Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    if all {
+        // Without an engine nothing is left in one.
+        for name in kind::remove_orphans(project.home()).await.unwrap_or_default() {
+            let notes = vec![format!("the container {name} was left without a folder")];
+            let took_ms = whole_millis(began.elapsed());
+            reports.push(DownReport { cluster: name, existed: true, stopped: true, killed: false, took_ms, notes });
         }
     }
     failure.map_or(Ok(reports), Err)

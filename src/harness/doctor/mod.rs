@@ -60,12 +60,20 @@ impl DoctorReport {
 
 /// Tries everything; a lack is a finding and never an error.
 pub async fn doctor(project: &Project) -> DoctorReport {
-    let (place, groups, java, python, docker) =
-        tokio::join!(machine::place(), machine::groups(), programs::java(), programs::python(), programs::docker());
+    let (place, groups, java, python, engine, kind, orphans) = tokio::join!(
+        machine::place(),
+        machine::groups(),
+        programs::java(),
+        programs::python(),
+        programs::engine(),
+        programs::kind(),
+        programs::orphans(project)
+    );
     let mut findings = vec![place, groups, java, python];
     findings.extend(machine::limits(project));
     findings.push(machine::port(project).await);
     findings.push(programs::kubectl().await);
-    findings.push(docker);
+    findings.extend([engine, kind]);
+    findings.extend(orphans);
     DoctorReport { findings }
 }

@@ -4,10 +4,14 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use tinderbox_client::error::chain;
 use tinderbox_providers::embedded::machine::{self, Language};
+use tinderbox_providers::engine::Engine;
+use tinderbox_providers::kind;
 use tokio::process::Command;
 
 use super::{Finding, Need};
+use crate::project::Project;
 
 /// The release of kubectl that fits the API that we serve.
 const KUBECTL: &str = "v1.34.2";
@@ -75,18 +79,41 @@ pub(super) async fn kubectl() -> Finding {
     }
 }
 
-/// A container engine, which only clusters in Docker need.
-pub(super) async fn docker() -> Finding {
-    const WHAT: &str = "Docker engine";
-    let mend =
-        || Some("start it, as with `sudo systemctl start docker`; only clusters in Docker (kind) need it".to_owned());
-    let asked = async {
-        let docker = bollard::Docker::connect_with_local_defaults()?;
-        docker.version().await
-    };
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(version)) => Finding::good(WHAT, Need::Optional, version.version.unwrap_or_else(|| "answers".to_owned())),
-        Ok(Err(error)) => Finding::lack(WHAT, Need::Optional, format!("does not answer: {error}"), mend()),
-        Err(_) => Finding::lack(WHAT, Need::Optional, "does not answer", mend()),
+/// A container engine, which only clusters in one need.
+pub(super) async fn engine() -> Finding {
+    const WHAT: &str = "container engine";
+    match Engine::fit().await {
+        Ok((_, found)) => {
+            let rootless = if found.rootless { ", rootless" } else { "" };
+            let (memory, processors) = (found.memory >> 20, found.processors);
+            let said = format!("{} {}{rootless}, {processors} processors, {memory} MiB", found.name, found.version);
+            Finding::good(WHAT, Need::Optional, said)
+        }
+        Err(error) => Finding::lack(WHAT, Need::Optional, chain(&error).to_string(), only_kind(error.hint())),
     }
+}
+
+/// The command that makes clusters in the engine.
+pub(super) async fn kind() -> Finding {
+    const WHAT: &str = "kind";
+    match kind::command_version().await {
+        Ok(version) => Finding::good(WHAT, Need::Optional, version),
+        Err(error) => Finding::lack(WHAT, Need::Optional, chain(&error).to_string(), only_kind(error.hint())),
+    }
+}
+
+/// What is left in the engine of clusters whose folder is gone; nothing where there is no engine.
+pub(super) async fn orphans(project: &Project) -> Option<Finding> {
+    const WHAT: &str = "what is left in the engine";
+    let left = kind::orphans(project.home()).await.ok()?;
+    if left.is_empty() {
+        return Some(Finding::good(WHAT, Need::Optional, "nothing without a folder"));
+    }
+    let mend = Some("`cargo xtask down --all` removes it".to_owned());
+    Some(Finding::lack(WHAT, Need::Optional, format!("containers: {}", left.join(", ")), mend))
+}
+
+fn only_kind(hint: Option<String>) -> Option<String> {
+    let only = "only `--provider kind` needs it";
+    Some(hint.map_or_else(|| only.to_owned(), |hint| format!("{hint}; {only}")))
 }

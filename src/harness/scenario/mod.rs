@@ -2,6 +2,7 @@
 //! format for users. Here a file becomes a checked [`Scenario`]; nothing is run.
 
 mod cel;
+mod logs;
 mod outputs;
 mod pages;
 mod verify;

@@ -24,7 +24,7 @@ const TAIL: usize = 8;
 pub(super) struct KindCommand {
     program: PathBuf,
     /// As `v0.30.0`.
-    version: String,
+    pub(super) version: String,
 }
 
 impl KindCommand {

@@ -8,17 +8,17 @@ mod kubeconfig;
 mod state;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tinderbox_api::pools::Nodes;
+use tinderbox_kubelet::image::{Images, NativeImage, Quiet, cache_dir};
 
 pub use config::{KindConfig, Mount, PortMapping};
 pub use images::Loaded;
-use std::sync::Arc;
-use tinderbox_kubelet::image::{Images, NativeImage, Quiet, cache_dir};
 
 use crate::engine::{Container, Engine};
 use crate::folder::{Folder, Held, owner};
@@ -62,11 +62,7 @@ impl Kind {
     /// # Errors
     /// When the name cannot be a cluster's.
     pub fn new(home: &Path, name: &str, settings: Settings) -> Result<Self, Error> {
-        let home = std::path::absolute(home).map_err(|source| Error::File {
-            act: "make absolute",
-            path: home.to_owned(),
-            source,
-        })?;
+        let home = absolute(home)?;
         let kind_name = format!("tinderbox-{name}-{}", owner(&home));
         Ok(Self { folder: Folder::new(&home, name)?, settings, kind_name })
     }
@@ -161,6 +157,44 @@ impl Kind {
         }
         Ok(())
     }
+}
+
+/// Version of the `kind` command of this machine.
+///
+/// # Errors
+/// When there is none, or it is too old.
+pub async fn command_version() -> Result<String, Error> {
+    Ok(KindCommand::find().await?.version)
+}
+
+/// Names of containers that belong to clusters of this home and have no folder there: what was left when somebody removed it.
+///
+/// # Errors
+/// When the engine does not answer.
+pub async fn orphans(home: &Path) -> Result<Vec<String>, Error> {
+    let home = absolute(home)?;
+    let whose = format!("-{}", owner(&home));
+    let is_orphan = |label: &str| {
+        let name = label.strip_prefix("tinderbox-").and_then(|rest| rest.strip_suffix(&whose));
+        name.is_some_and(|name| Folder::new(&home, name).is_ok_and(|folder| !folder.state().exists()))
+    };
+    let all = Engine::connect().await?.containers(CLUSTER).await?;
+    Ok(all.into_iter().filter(|one| is_orphan(&one.label)).map(|one| one.name).collect())
+}
+
+/// Removes such containers; gives their names.
+///
+/// # Errors
+/// When the engine refuses.
+pub async fn remove_orphans(home: &Path) -> Result<Vec<String>, Error> {
+    let names = orphans(home).await?;
+    let engine = Engine::connect().await?;
+    try_join_all(names.iter().map(|name| engine.remove(name))).await?;
+    Ok(names)
+}
+
+fn absolute(home: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(home).map_err(|source| Error::File { act: "make absolute", path: home.to_owned(), source })
 }
 
 async fn client(path: &Path) -> Option<Client> {
