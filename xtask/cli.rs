@@ -32,6 +32,9 @@ pub(crate) struct Common {
     /// Place of the cluster; where it is already, or `embedded`, when absent. `e2e` takes several, and compares them.
     #[arg(long, global = true, value_name = "PLACE", value_delimiter = ',')]
     pub(crate) provider: Vec<ProviderName>,
+    /// Platform that `up` brings into the cluster.
+    #[arg(long, global = true, value_enum, default_value_t = Platform::Builtin, value_name = "FLAVOUR")]
+    pub(crate) platform: Platform,
     /// Root folder of the project; found from the current folder when absent.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) project: Option<PathBuf>,
@@ -47,6 +50,15 @@ pub(crate) struct Common {
     /// Say nothing but results and errors.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+}
+
+/// Platform of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Platform {
+    /// Custom resources, served by controllers of this program.
+    Builtin,
+    /// None: a bare Kubernetes.
+    None,
 }
 
 /// Form of a result.
@@ -203,14 +215,26 @@ pub(crate) struct Image {
 /// What to do with images.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageVerb {
-    /// Load the images of a docker or OCI archive, packed or not.
+    /// Load the images of docker or OCI archives, packed or not; for a cluster on kind also images of the engine.
     Load {
-        /// The archive; `-` for standard input.
-        #[arg(value_name = "FILE|-")]
-        file: PathBuf,
+        /// Archives, `-` for standard input; for a cluster on kind also images by name that the engine has or tinderbox.yaml describes.
+        #[arg(value_name = "FILE|-|NAME", required = true)]
+        what: Vec<String>,
         /// Name of the image, where the archive holds one.
         #[arg(long = "as", value_name = "NAME")]
         named: Option<String>,
+    },
+    /// Build an image of a Dockerfile in the container engine, for the cluster to use.
+    Build {
+        /// The folder that it is built of.
+        #[arg(value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+        /// Name of the image.
+        #[arg(short, long, value_name = "NAME")]
+        tag: String,
+        /// The Dockerfile in that folder.
+        #[arg(short, long, value_name = "FILE", default_value = "Dockerfile")]
+        file: String,
     },
     /// Show the images that are here.
     List,

@@ -7,7 +7,7 @@ use tinderbox::doctor::{DoctorReport, Need};
 use tinderbox::e2e::{E2eReport, EverywhereReport};
 use tinderbox::explain::Explanation;
 use tinderbox::export::ExportReport;
-use tinderbox::image::{LoadReport, Pruned, Stored};
+use tinderbox::image::{LoadReport, NodeImage, Pruned, Stored};
 use tinderbox::kin::PodReport;
 use tinderbox::kubectl::Access;
 use tinderbox::nodes::{NodeLine, PowerReport};
@@ -394,7 +394,15 @@ pub(crate) fn loaded(report: &LoadReport) -> String {
     let line = |image: &tinderbox::providers::embedded::images::Record| {
         format!("loaded {} ({})", image.names.join(", "), image.id)
     };
-    report.loaded.iter().map(line).collect::<Vec<_>>().join("\n")
+    let node = |one: &NodeImage| {
+        let NodeImage { image, layers, moved, bytes, took_ms } = one;
+        let (size, took) = (mebibytes(*bytes), duration(*took_ms));
+        match layers {
+            0 => format!("loaded {image} into the nodes: {size} in {took}"),
+            _ => format!("loaded {image} into the nodes: {moved} of {layers} layers, {size} in {took}"),
+        }
+    };
+    report.loaded.iter().map(line).chain(report.nodes.iter().map(node)).collect::<Vec<_>>().join("\n")
 }
 
 /// The images of the store, a line per name.

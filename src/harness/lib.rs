@@ -52,6 +52,6 @@ pub mod up;
 
 pub use error::{Class, Error};
 pub use event::{Event, Talk};
-pub use project::{Place, Project};
+pub use project::{Flavour, Place, Project};
 pub use session::Submitted;
 pub use tinderbox_providers as providers;

@@ -45,6 +45,8 @@ pub struct Project {
     pub asked: Option<ProviderName>,
     /// Which existing cluster was asked for.
     pub choice: Choice,
+    /// Which platform `up` brings.
+    pub flavour: Flavour,
     home: PathBuf,
 }
 
@@ -61,6 +63,18 @@ pub struct Place {
     pub provider: Option<ProviderName>,
     /// Which existing cluster is meant, where it is one.
     pub choice: Choice,
+    /// Which platform `up` brings.
+    pub flavour: Flavour,
+}
+
+/// Which platform a cluster gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Flavour {
+    /// Its custom resources, served by controllers of ours.
+    #[default]
+    Builtin,
+    /// None: a bare Kubernetes.
+    None,
 }
 
 impl Project {
@@ -90,6 +104,7 @@ impl Project {
             config,
             asked: place.provider,
             choice: place.choice.clone(),
+            flavour: place.flavour,
             home,
         })
     }
@@ -184,11 +199,11 @@ impl Project {
         names_in(&self.apps(), |path| path.is_dir().then(|| path.file_name())?)
     }
 
-    /// The manifests that `up` applies.
+    /// The manifests that `up` applies, where it brings a platform.
     #[must_use]
     pub fn platform(&self) -> Option<PathBuf> {
         let root = self.root.join("manifests/clusters/local");
-        root.is_dir().then_some(root)
+        (self.flavour == Flavour::Builtin && root.is_dir()).then_some(root)
     }
 
     /// What an argument of `run` means: the name of an app, or a path.

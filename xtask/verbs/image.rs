@@ -9,8 +9,12 @@ use crate::ui::Exit;
 
 pub(super) async fn run(context: &Context, arguments: &cli::Image) -> Result<Exit, Error> {
     match &arguments.verb {
-        ImageVerb::Load { file, named } => {
-            let report = image::load(file, named.as_deref(), &context.ui.talk()).await?;
+        ImageVerb::Load { what, named } => {
+            let report = image::load(&context.project, what, named.as_deref(), &context.ui.talk()).await?;
+            context.ui.result(&report, show::loaded);
+        }
+        ImageVerb::Build { dir, tag, file } => {
+            let report = image::build(&context.project, dir, file, tag, &context.ui.talk()).await?;
             context.ui.result(&report, show::loaded);
         }
         ImageVerb::List => context.ui.result(&image::list().await?, |list| show::images(list)),

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tinderbox::providers::ProviderName;
 use tinderbox::providers::existing::Choice;
-use tinderbox::{Error, Place, Project};
+use tinderbox::{Error, Flavour, Place, Project};
 
 use crate::cli::{self, Cli, Common, Target, Verb};
 use crate::ui::{Exit, Ui, interrupted};
@@ -86,6 +86,10 @@ fn context(common: &Common, verb: &Verb, ui: Ui) -> Result<Context, Error> {
         cluster: common.name.clone(),
         provider: common.provider.first().copied(),
         choice,
+        flavour: match common.platform {
+            cli::Platform::Builtin => Flavour::Builtin,
+            cli::Platform::None => Flavour::None,
+        },
     })?;
     Ok(Context { ui, project, places: common.provider.clone() })
 }

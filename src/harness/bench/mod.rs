@@ -1,6 +1,7 @@
 //! `bench`: the figures that this project promises, beside their limits, measured on a cluster of its own that is taken away again.
 
 mod cluster;
+mod kind;
 mod scale;
 mod spark;
 
@@ -16,7 +17,7 @@ use crate::suggest;
 const CLUSTER: &str = "bench";
 
 /// The figures that can be asked for by name, in the order in which they are measured.
-pub const FIGURES: [&str; 14] = [
+pub const FIGURES: [&str; 20] = [
     "up-first",
     "up-again",
     "pod-running",
@@ -31,6 +32,12 @@ pub const FIGURES: [&str; 14] = [
     "scale-list",
     "scale-pods",
     "scale-memory",
+    "kind-up",
+    "kind-e2e",
+    "kind-down",
+    "kind-load-first",
+    "kind-load-again",
+    "kind-load-changed",
 ];
 
 /// One figure.
@@ -135,8 +142,13 @@ pub async fn bench(
         if wanted(&FIGURES[6..8]) {
             figures.extend(spark::measure(&own, talk).await?);
         }
-        if wanted(&FIGURES[8..]) {
+        if wanted(&FIGURES[8..14]) {
             figures.extend(scale::measure(talk).await?);
+        }
+        if wanted(&FIGURES[14..]) {
+            // It is a cluster of another place that may take the name now.
+            place.down().await?;
+            figures.extend(kind::measure(&own, talk).await?);
         }
         figures.retain(|figure| wanted(&[figure.name]));
         Ok(figures)

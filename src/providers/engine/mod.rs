@@ -1,6 +1,7 @@
 //! A container engine of this machine, Docker's or one that speaks like it: finding it, judging whether it can hold a cluster, and
 //! the connection for those who work with it. What is made in it is their business.
 
+mod build;
 mod find;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::models::SystemInfo;
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
 };
 use futures::{StreamExt, TryStreamExt};
 
@@ -175,15 +176,36 @@ impl Engine {
         }
     }
 
+    /// Whether it has an image.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn has_image(&self, name: &str) -> Result<bool, Error> {
+        match self.docker.inspect_image(name).await {
+            Ok(_) => Ok(true),
+            Err(error) if status(&error) == Some(404) => Ok(false),
+            Err(error) => Err(refused(&format!("look for the image {name}"), error)),
+        }
+    }
+
+    /// Takes an image away by its name; one that is gone is no error.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn remove_image(&self, name: &str) -> Result<(), Error> {
+        match self.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
+            Err(error) if status(&error) != Some(404) => Err(refused(&format!("remove the image {name}"), error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Sees to it that an image is there: pulled, where it is not.
     ///
     /// # Errors
     /// When it cannot be pulled, as where no registry answers.
     pub async fn image(&self, name: &str, talk: &Talk) -> Result<(), Error> {
-        match self.docker.inspect_image(name).await {
-            Ok(_) => return Ok(()),
-            Err(error) if status(&error) == Some(404) => {}
-            Err(error) => return Err(refused(&format!("look for the image {name}"), error)),
+        if self.has_image(name).await? {
+            return Ok(());
         }
         talk.say(&format!("pulling the image {name}"));
         let options = CreateImageOptionsBuilder::default().from_image(name).build();

@@ -115,6 +115,16 @@ impl Kind {
         Ok((loaded, absent))
     }
 
+    /// Brings the images of an archive into the nodes.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a node refuses.
+    pub async fn load_archive(&self, file: &Path) -> Result<Loaded, Error> {
+        let engine = Engine::connect().await?;
+        let nodes: Vec<String> = self.containers(&engine).await?.into_iter().map(|one| one.name).collect();
+        images::load_archive(&engine, &nodes, file).await
+    }
+
     async fn make(&self, engine: &Engine, talk: &Talk) -> Result<(), Error> {
         let kind = KindCommand::find().await?;
         let config = &self.settings.config;

@@ -6,6 +6,7 @@ mod saved;
 mod thin;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -139,6 +140,20 @@ pub(super) async fn load_thin(
         imports.send(&archive).await?;
     }
     Ok(Some(Loaded { image: description.name, layers, moved, bytes, whole: false, took: began.elapsed() }))
+}
+
+/// Brings the images of an archive into the nodes, as they are.
+///
+/// # Errors
+/// When the file cannot be read, or a node refuses.
+pub(super) async fn load_archive(engine: &Engine, nodes: &[String], file: &Path) -> Result<Loaded, Error> {
+    let began = Instant::now();
+    let imports = Imports::start(engine, nodes).await?;
+    let source = std::fs::File::open(file);
+    let source = source.map_err(|source| Error::File { act: "open", path: file.to_owned(), source })?;
+    let image = file.display().to_string();
+    let bytes = saved::copy_all(source, &image, imports).await?;
+    Ok(Loaded { image, layers: 0, moved: 0, bytes, whole: true, took: began.elapsed() })
 }
 
 /// The name as containerd and Kubernetes know it.

@@ -106,7 +106,15 @@ pub(super) async fn copy(
 
 /// Moves the whole stream as it is.
 pub(super) async fn copy_whole(engine: &Engine, image: &str, imports: Imports) -> Result<u64, Error> {
-    let mut source = stream(engine, image);
+    copy_all(stream(engine, image), image, imports).await
+}
+
+/// Moves all of a source to the nodes.
+pub(super) async fn copy_all(
+    mut source: impl Read + Send + 'static,
+    image: &str,
+    imports: Imports,
+) -> Result<u64, Error> {
     let handle = Handle::current();
     let copied = tokio::task::spawn_blocking(move || {
         let mut nodes = Nodes { imports, handle };
