@@ -70,6 +70,12 @@ pub async fn load(project: &Project, what: &[String], name: Option<&str>, talk: 
                 }
                 report.loaded.extend(images::load(path, name).await?);
             }
+            Some(_) if name.is_some() => {
+                return Err(Error::Usage {
+                    message: "the nodes of a cluster on kind take images by the names that their archive has".to_owned(),
+                    hint: Some("give the image its name before it is saved, as by `docker tag`".to_owned()),
+                });
+            }
             Some(kind) => report.nodes.push(into_nodes(kind, project, one, talk).await?),
         }
     }
@@ -77,8 +83,9 @@ pub async fn load(project: &Project, what: &[String], name: Option<&str>, talk: 
 }
 
 async fn into_nodes(kind: &Kind, project: &Project, what: &str, talk: &Talk) -> Result<NodeImage, Error> {
-    let done = if Path::new(what).is_file() {
-        kind.load_archive(Path::new(what)).await?
+    let archive = if what == "-" { Path::new("/dev/stdin") } else { Path::new(what) };
+    let done = if what == "-" || archive.is_file() {
+        kind.load_archive(archive).await?
     } else {
         let names = [what.to_owned()];
         let (loaded, _) = kind.load_images(&names, &project.images(), &talk.for_provider()).await?;

@@ -8,7 +8,10 @@ use ruzstd::decoding::StreamingDecoder;
 const BUFFER: usize = 256 << 10;
 
 /// The content of a stream, whatever it is packed with.
-pub(super) fn reader<'a>(mut stream: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+///
+/// # Errors
+/// When its beginning cannot be read.
+pub fn reader<'a>(mut stream: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     // A pipe may give less at first; the longest mark has four bytes.
     let mut start = Vec::new();
     stream.by_ref().take(4).read_to_end(&mut start)?;

@@ -23,6 +23,7 @@ mod view;
 
 pub use accounts::Accounts;
 pub(crate) use collect::EVERY as COLLECT_EVERY;
+pub use decompress::reader as unpacked;
 pub use digest::Digest;
 pub use error::OciError;
 pub use keep::{Pruned, Stored};

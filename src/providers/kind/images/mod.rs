@@ -2,6 +2,7 @@
 //! them by the digest of their content, which is how the engine names them too.
 
 mod archive;
+mod layer;
 mod saved;
 mod thin;
 
@@ -66,7 +67,7 @@ pub(super) async fn load(engine: &Engine, nodes: &[String], image: &str, talk: &
         return Ok(None);
     };
     let layers = description.layers.len();
-    let (missing, sizes) = lacking(engine, nodes, &description).await?;
+    let (missing, mut sizes) = lacking(engine, nodes, &description).await?;
     let done = |moved: usize, bytes: u64, whole: bool| {
         Ok(Some(Loaded { image: description.name.clone(), layers, moved, bytes, whole, took: began.elapsed() }))
     };
@@ -74,6 +75,14 @@ pub(super) async fn load(engine: &Engine, nodes: &[String], image: &str, talk: &
         return done(0, 0, false);
     }
     talk.say(&format!("loading {image} into the cluster: {} of {layers} layers", missing.len()));
+    if missing.len() < layers
+        && let Some(parts) = layer::read(engine, &description, &missing).await
+    {
+        sizes.extend(parts.layers.iter().map(|(layer, bytes)| (layer.clone(), bytes.len() as u64)));
+        let archive = pack(&description, &parts.config, &parts.layers, &sizes)?;
+        Imports::start(engine, nodes).await?.send(&archive).await?;
+        return done(missing.len(), parts.layers.values().map(|bytes| bytes.len() as u64).sum(), false);
+    }
     let imports = Imports::start(engine, nodes).await?;
     let found = saved::copy(engine, image, &description, &missing, sizes, imports).await?;
     if let Some(bytes) = found {
@@ -125,21 +134,35 @@ pub(super) async fn load_thin(
     let bytes = if missing.is_empty() { 0 } else { thin.bytes.len() as u64 };
     if !missing.is_empty() || !named(engine, nodes, &description, &sizes).await? {
         talk.say(&format!("loading {image} into the cluster: {moved} of {layers} layers"));
-        let imports = Imports::start(engine, nodes).await?;
-        let mut archive = Archive::new(Vec::new());
-        let written = archive
-            .blob(&description.config, &config)
-            .and_then(|()| if missing.is_empty() { Ok(()) } else { archive.blob(&thin.digest, &thin.bytes) })
-            .and_then(|()| archive.finish(&description, config.len() as u64, &sizes));
-        let archive = written.map_err(|error| Error::Compose {
-            act: format!("pack {image}"),
-            source: error.into(),
-            hint: None,
-            class: Class::Failed,
-        })?;
-        imports.send(&archive).await?;
+        let mut blobs = BTreeMap::new();
+        if !missing.is_empty() {
+            blobs.insert(thin.digest.clone(), thin.bytes);
+        }
+        let archive = pack(&description, &config, &blobs, &sizes)?;
+        Imports::start(engine, nodes).await?.send(&archive).await?;
     }
     Ok(Some(Loaded { image: description.name, layers, moved, bytes, whole: false, took: began.elapsed() }))
+}
+
+/// The archive of an image with these of its layers.
+fn pack(
+    image: &Description,
+    config: &[u8],
+    layers: &BTreeMap<String, Vec<u8>>,
+    sizes: &BTreeMap<String, u64>,
+) -> Result<Vec<u8>, Error> {
+    let written = || {
+        let mut archive = Archive::new(Vec::new());
+        archive.blob(&image.config, config)?;
+        layers.iter().try_for_each(|(digest, bytes)| archive.blob(digest, bytes))?;
+        archive.finish(image, config.len() as u64, sizes)
+    };
+    written().map_err(|error: std::io::Error| Error::Compose {
+        act: format!("pack {}", image.name),
+        source: error.into(),
+        hint: None,
+        class: Class::Failed,
+    })
 }
 
 /// Brings the images of an archive into the nodes, as they are.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
 use futures::TryStreamExt;
+use tinderbox_kubelet::image::oci::unpacked;
 use tokio::runtime::Handle;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -109,16 +110,16 @@ pub(super) async fn copy_whole(engine: &Engine, image: &str, imports: Imports) -
     copy_all(stream(engine, image), image, imports).await
 }
 
-/// Moves all of a source to the nodes.
+/// Moves all of a source to the nodes, unpacked.
 pub(super) async fn copy_all(
-    mut source: impl Read + Send + 'static,
+    source: impl Read + Send + 'static,
     image: &str,
     imports: Imports,
 ) -> Result<u64, Error> {
     let handle = Handle::current();
     let copied = tokio::task::spawn_blocking(move || {
         let mut nodes = Nodes { imports, handle };
-        let bytes = io::copy(&mut source, &mut nodes)?;
+        let bytes = io::copy(&mut unpacked(source)?, &mut nodes)?;
         Ok((nodes.imports, bytes))
     });
     let (imports, bytes) = joined(copied.await, image)?;
