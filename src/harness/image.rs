@@ -72,7 +72,8 @@ pub async fn load(project: &Project, what: &[String], name: Option<&str>, talk: 
             }
             Some(_) if name.is_some() => {
                 return Err(Error::Usage {
-                    message: "the nodes of a cluster on kind take images by the names that their archive has".to_owned(),
+                    message: "the nodes of a cluster on kind take images by the names that their archive has"
+                        .to_owned(),
                     hint: Some("give the image its name before it is saved, as by `docker tag`".to_owned()),
                 });
             }

@@ -111,11 +111,7 @@ pub(super) async fn copy_whole(engine: &Engine, image: &str, imports: Imports) -
 }
 
 /// Moves all of a source to the nodes, unpacked.
-pub(super) async fn copy_all(
-    source: impl Read + Send + 'static,
-    image: &str,
-    imports: Imports,
-) -> Result<u64, Error> {
+pub(super) async fn copy_all(source: impl Read + Send + 'static, image: &str, imports: Imports) -> Result<u64, Error> {
     let handle = Handle::current();
     let copied = tokio::task::spawn_blocking(move || {
         let mut nodes = Nodes { imports, handle };
