@@ -259,7 +259,10 @@ pub(crate) async fn take_away(project: &Project, place: &impl Provider) -> Resul
     }
     let scope = place.scope()?;
     let mut notes = Vec::new();
-    if let (Some(owner), Found::Running(endpoint)) = (&scope.owner, place.find().await?) {
+    // Only there does it matter what is in the cluster, or whether it can be seen at all.
+    if let Some(owner) = &scope.owner
+        && let Found::Running(endpoint) = place.find().await?
+    {
         let cluster = Cluster::connect(&project.cluster, &endpoint.kubeconfig).await?;
         notes = claim::remove(&cluster, &platform(project, &scope)?.objects, owner).await?;
     }
