@@ -49,6 +49,12 @@ pub struct E2eReport {
 }
 
 impl E2eReport {
+    /// What a scenario came to, if it ran.
+    #[must_use]
+    pub fn scenario(&self, name: &str) -> Option<&ScenarioReport> {
+        self.scenarios.iter().find(|one| one.name == name)
+    }
+
     /// Whether every scenario passed.
     #[must_use]
     pub fn passed(&self) -> bool {

@@ -1,11 +1,11 @@
 //! What becomes of an end-to-end run's cluster when the run is killed and cannot take it away itself: a small detached process waits
 //! for the end of the run, and removes what is left then. It leaves alone what an `up` has made.
 
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tinderbox_providers::Provider as _;
+use tinderbox_providers::aside::detached;
 use tinderbox_providers::embedded::process::Identity;
 
 use crate::e2e::VERB;
@@ -23,20 +23,15 @@ const LOOK: Duration = Duration::from_secs(3600);
 /// When it cannot be started.
 pub(crate) fn start(project: &Project) -> Result<(), Error> {
     let own = Identity::own().map_err(Error::file("read", "/proc/self"))?;
-    let program = tinderbox_providers::program()?;
+    let (program, mut command) = detached()?;
     let failed = |source| Error::Program { program: program.display().to_string(), hint: None, source };
-    let mut command = Command::new(&program);
-    command.arg0("xtask").args(["reaper", "--name", &project.cluster, "--project"]).arg(&project.root);
+    command.args(["reaper", "--name", &project.cluster, "--project"]).arg(&project.root);
     if let Some(place) = project.asked {
         command.args(["--provider", place.as_str()]);
     }
     command.arg(format!("{}:{}:{}", own.pid, own.start, own.boot));
     command.env("TINDERBOX_HOME", project.home());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // SAFETY: between fork and exec one system call is made, which touches no memory.
-    unsafe {
-        command.pre_exec(|| Ok(nix::unistd::setsid().map(|_| ())?));
-    }
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     // Nobody waits for it: it outlives this process, or ends right after its end.
     command.spawn().map(drop).map_err(failed)
 }

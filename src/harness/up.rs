@@ -67,12 +67,13 @@ pub struct UpPlan {
 /// When the state or the manifests cannot be read.
 pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
     let place = project.provider("up")?;
+    let scope = place.scope()?;
     let mut plan = place.plan().await?;
-    let Platform { objects, .. } = platform(project, &place.scope()?)?;
+    let Platform { objects, .. } = platform(project, &scope)?;
     match &place {
         AnyProvider::Existing(existing) => {
             let cluster = Cluster::with(&project.cluster, existing.client().await?);
-            let owner = place.scope()?.owner.unwrap_or_default();
+            let owner = scope.owner.unwrap_or_default();
             for (name, claim) in claim::plan(&cluster, &objects, &owner).await? {
                 plan.steps.push(match claim {
                     Claim::Make => format!("make {name}"),

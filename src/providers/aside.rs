@@ -27,6 +27,21 @@ const READY: &str = "ready";
 /// Lines of its log that explain why it does not.
 const TAIL: usize = 12;
 
+/// This program, to be run detached from terminal and session.
+///
+/// # Errors
+/// When it is not there.
+pub fn detached() -> Result<(PathBuf, Command), Error> {
+    let program = program()?;
+    let mut command = Command::new(&program);
+    command.arg0("xtask").stdin(Stdio::null());
+    // SAFETY: between fork and exec one system call is made, which touches no memory.
+    unsafe {
+        command.pre_exec(|| Ok(nix::unistd::setsid().map(|_| ())?));
+    }
+    Ok((program, command))
+}
+
 /// One such process of a cluster.
 #[derive(Debug, Clone)]
 pub struct Aside {
@@ -77,24 +92,17 @@ impl Aside {
         if let Some(running) = self.find() {
             return Ok(running.pid);
         }
-        let program = program()?;
+        let (program, mut command) = detached()?;
         let fail = |source| Error::Spawn { program: program.clone(), source };
         let log = OpenOptions::new().create(true).append(true).mode(0o600).open(self.log()).map_err(fail)?;
         let (reader, writer) = io::pipe().map_err(fail)?;
-        let mut command = Command::new(&program);
         command
-            .arg0("xtask")
             .args([self.part, "--name", self.folder.name(), "--state"])
             .arg(self.folder.path())
             .args(arguments)
             .current_dir("/")
-            .stdin(Stdio::null())
             .stdout(writer)
             .stderr(log);
-        // SAFETY: between fork and exec one system call is made, which touches no memory.
-        unsafe {
-            command.pre_exec(|| Ok(nix::unistd::setsid().map(|_| ())?));
-        }
         let mut child = command.spawn().map_err(fail)?;
         // The command holds our copy of the pipe's end: without it the pipe ends with the process.
         drop(command);

@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use tinderbox_kubelet::image::oci::Digest;
 
-use crate::Error;
+use crate::{Class, Error, Talk};
 
 /// Folder names beside the clusters' own that no cluster may take.
 const RESERVED: [&str; 2] = ["reports", crate::embedded::snapshot::FOLDER];
@@ -168,6 +168,14 @@ impl Folder {
         }
     }
 
+    /// Takes the lock, and tells that it waits for another holder.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(crate) fn lock_told(&self, talk: &Talk) -> Result<Lock, Error> {
+        self.lock(|| talk.say("another command works on this cluster: waiting for it"))
+    }
+
     /// Whether somebody holds the lock now.
     #[must_use]
     pub fn is_locked(&self) -> bool {
@@ -218,6 +226,18 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// Takes the lock of a folder to start in it; waits for another holder, and tells that.
+    pub(crate) async fn take(folder: &Folder, talk: &Talk) -> Result<Self, Error> {
+        let (folder, talk) = (folder.clone(), talk.clone());
+        let held = tokio::task::spawn_blocking(move || Self::new(&folder, folder.lock_told(&talk)?)).await;
+        held.map_err(|error| Error::Compose {
+            act: "wait for the lock of the cluster".to_owned(),
+            source: error.into(),
+            hint: None,
+            class: Class::Failed,
+        })?
+    }
+
     /// Clears what a start or a removal left that was cut off, and guards what is made from now on.
     pub(crate) fn new(folder: &Folder, lock: Lock) -> Result<Self, Error> {
         folder.clear_remains()?;
@@ -241,7 +261,12 @@ impl Drop for Held {
 
 /// Whose the clusters of a home are, where they must be told from others' by name or label.
 pub(crate) fn owner(home: &Path) -> String {
-    Sha256::digest(home.as_os_str().as_encoded_bytes()).iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+    Digest::of(home.as_os_str().as_encoded_bytes()).hex().chars().take(6).collect()
+}
+
+/// The home of clusters as every command names it, wherever it is called from.
+pub(crate) fn absolute(home: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(home).map_err(|source| Error::File { act: "make absolute", path: home.to_owned(), source })
 }
 
 /// The lock of a folder, held until it is dropped in every process that has it.

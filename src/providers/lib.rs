@@ -13,7 +13,6 @@ mod place;
 mod state;
 
 pub use any::AnyProvider;
-pub use embedded::program;
 pub use error::{Class, Error};
 pub use folder::Folder;
 pub use place::{

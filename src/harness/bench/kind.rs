@@ -47,9 +47,9 @@ pub(super) async fn measure(project: &Project, talk: &Talk) -> Result<Vec<Figure
     project.asked = Some(ProviderName::Kind);
     talk.tell(Event::Step("making a cluster, loading, running and removing by hand".to_owned()));
     let by_hand = by_hand(&project).await;
-    let bare = Command::new("kind").args(["delete", "cluster", "--name", BARE]).stderr(Stdio::null()).status().await;
+    // Where it failed half-way; what does not work then has been told by what failed.
+    let _ = Command::new("kind").args(["delete", "cluster", "--name", BARE]).stderr(Stdio::null()).status().await;
     let by_hand = by_hand?;
-    drop(bare);
     talk.tell(Event::Step(format!("the same by `e2e {APP}`")));
     let silent = Talk::new(|_| {});
     let options = Options { scenarios: vec![APP.to_owned()], keep: false };
@@ -58,8 +58,7 @@ pub(super) async fn measure(project: &Project, talk: &Talk) -> Result<Vec<Figure
         return Err(Error::Internal(format!("{APP} did not pass on kind")));
     }
     talk.tell(Event::Step("loading images by layers".to_owned()));
-    let (up, _) = up::up(&project, "bench", std::future::pending(), &silent).await?;
-    drop(up);
+    up::up(&project, "bench", std::future::pending(), &silent).await?;
     let loads = match project.provider("bench")? {
         AnyProvider::Kind(place) => loads(&engine, &place).await,
         _ => Err(Error::Internal("the cluster is not on kind".to_owned())),

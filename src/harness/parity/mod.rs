@@ -114,7 +114,6 @@ pub fn compare(reports: &[E2eReport], allowances: &[Allowance]) -> Parity {
     let Some((first, others)) = reports.split_first() else {
         return Parity { places, scenarios: Vec::new() };
     };
-    let named = |report: &'_ E2eReport, name: &str| report.scenarios.iter().find(|one| one.name == name).cloned();
     let names: Vec<&String> = reports
         .iter()
         .flat_map(|report| report.scenarios.iter().map(|scenario| &scenario.name))
@@ -124,13 +123,13 @@ pub fn compare(reports: &[E2eReport], allowances: &[Allowance]) -> Parity {
     let scenarios = names
         .into_iter()
         .map(|name| {
-            let here = named(first, name);
-            let results = reports.iter().map(|report| named(report, name).map(|one| (one.verdict, one.took_ms)));
+            let here = first.scenario(name);
+            let results = reports.iter().map(|report| report.scenario(name).map(|one| (one.verdict, one.took_ms)));
             let mut differences = Vec::new();
             for other in others {
-                if let (Some(here), Some(there)) = (&here, named(other, name)) {
+                if let (Some(here), Some(there)) = (here, other.scenario(name)) {
                     let places = [first.provider, other.provider];
-                    differences.extend(differences_of(here, &there, places));
+                    differences.extend(differences_of(here, there, places));
                 }
             }
             for difference in &mut differences {

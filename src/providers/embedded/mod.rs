@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::folder::{Folder, Held};
+use crate::folder::{Folder, Held, absolute};
 use crate::place::context;
 use crate::{Abilities, Arrival, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Talk, Up};
 pub use port::holder;
@@ -45,11 +45,7 @@ impl Embedded {
     /// When the name cannot be a cluster's.
     pub fn new(home: &Path, name: &str, settings: Settings) -> Result<Self, Error> {
         // The node is recognised by this path in its command line: it must not depend on where a command is called from.
-        let home = std::path::absolute(home).map_err(|source| Error::File {
-            act: "make absolute",
-            path: home.to_owned(),
-            source,
-        })?;
+        let home = absolute(home)?;
         Ok(Self { folder: Folder::new(&home, name)?, settings })
     }
 
@@ -148,18 +144,7 @@ impl Provider for Embedded {
     async fn up(&self, talk: &Talk) -> Result<Up, Error> {
         let start = Instant::now();
         let program = program()?;
-        let (folder, said) = (self.folder.clone(), talk.clone());
-        let held = tokio::task::spawn_blocking(move || {
-            let lock = folder.lock(|| said.say("another command works on this cluster: waiting for it"))?;
-            Held::new(&folder, lock)
-        })
-        .await
-        .map_err(|error| Error::Compose {
-            act: "wait for the lock of the cluster".to_owned(),
-            source: Box::new(error),
-            hint: None,
-            class: crate::Class::Failed,
-        })??;
+        let held = Held::take(&self.folder, talk).await?;
         let earlier = State::load(&self.folder)?;
         if let Some(state) = &earlier
             && let (Some(node), Some(port), true) = (&state.node, state.port, state.ready)
@@ -233,10 +218,7 @@ fn compose_error(
 }
 
 /// The program whose verb `node` runs a node: this one, the one beside it, or the one named in `TINDERBOX_PROGRAM`.
-///
-/// # Errors
-/// When it is not there.
-pub fn program() -> Result<PathBuf, Error> {
+pub(crate) fn program() -> Result<PathBuf, Error> {
     if let Some(named) = std::env::var_os("TINDERBOX_PROGRAM") {
         return Ok(PathBuf::from(named));
     }

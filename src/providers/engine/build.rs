@@ -101,23 +101,17 @@ fn add(tar: &mut tar::Builder<File>, root: &Path, dir: &Path, ignored: &Gitignor
         let inside = path.strip_prefix(root).unwrap_or(&path);
         // The engine needs these two, whatever the patterns say.
         let needed = inside == Path::new(dockerfile) || inside == Path::new(IGNORE);
-        let out = !needed && ignored.matched(&path, kind.is_dir()).is_ignore();
         if kind.is_dir() {
-            if !out {
+            if !ignored.matched(&path, true).is_ignore() {
                 tar.append_dir(inside, &path)?;
             }
             // Something in it may be taken back in, or needed.
             add(tar, root, &path, ignored, dockerfile)?;
-        } else if !out && !ignored_above(ignored, inside, root, needed) {
+        } else if needed || !ignored.matched_path_or_any_parents(&path, false).is_ignore() {
             tar.append_path_with_name(&path, inside)?;
         }
     }
     Ok(())
-}
-
-/// Whether a folder above is out, and the file was not taken back in.
-fn ignored_above(ignored: &Gitignore, inside: &Path, root: &Path, needed: bool) -> bool {
-    !needed && ignored.matched_path_or_any_parents(root.join(inside), false).is_ignore()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use tinderbox_kubelet::image::oci::Digest;
 
 use crate::Error;
 
@@ -13,13 +13,9 @@ use crate::Error;
 /// When there is none, or the one that is meant is on another machine.
 pub(super) fn socket() -> Result<PathBuf, Error> {
     let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let Surroundings { host, context, home, runtime } = Surroundings {
-        host: get("DOCKER_HOST"),
-        context: get("DOCKER_CONTEXT"),
-        home: get("HOME").map(PathBuf::from),
-        runtime: get("XDG_RUNTIME_DIR").map(PathBuf::from),
-    };
-    let named = host.or_else(|| home.as_deref().and_then(|home| of_context(home, context.as_deref())));
+    let (home, runtime) = (get("HOME").map(PathBuf::from), get("XDG_RUNTIME_DIR").map(PathBuf::from));
+    let context = || of_context(home.as_deref()?, get("DOCKER_CONTEXT").as_deref());
+    let named = get("DOCKER_HOST").or_else(context);
     if let Some(named) = named {
         return match named.strip_prefix("unix://") {
             Some(path) => Ok(path.into()),
@@ -43,13 +39,6 @@ pub(super) fn socket() -> Result<PathBuf, Error> {
     })
 }
 
-struct Surroundings {
-    host: Option<String>,
-    context: Option<String>,
-    home: Option<PathBuf>,
-    runtime: Option<PathBuf>,
-}
-
 fn usual(home: Option<&Path>, runtime: Option<&Path>) -> Vec<PathBuf> {
     let mut paths = vec![PathBuf::from("/var/run/docker.sock")];
     paths.extend(runtime.map(|dir| dir.join("docker.sock")));
@@ -69,8 +58,8 @@ fn of_context(home: &Path, named: Option<&str>) -> Option<String> {
     if name == "default" {
         return None;
     }
-    let folder: String = Sha256::digest(&name).iter().map(|byte| format!("{byte:02x}")).collect();
-    let meta = read(home.join(".docker/contexts/meta").join(folder).join("meta.json"))?;
+    let folder = Digest::of(name.as_bytes());
+    let meta = read(home.join(".docker/contexts/meta").join(folder.hex()).join("meta.json"))?;
     meta["Endpoints"]["docker"]["Host"].as_str().map(str::to_owned)
 }
 
@@ -84,8 +73,7 @@ mod tests {
         assert_eq!(of_context(home.path(), None), None);
         let docker = home.path().join(".docker");
         let name = "rootless";
-        let folder: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
-        let meta = docker.join("contexts/meta").join(folder);
+        let meta = docker.join("contexts/meta").join(Digest::of(name.as_bytes()).hex());
         std::fs::create_dir_all(&meta).expect("made");
         std::fs::write(
             meta.join("meta.json"),

@@ -320,10 +320,14 @@ fn status(error: &bollard::errors::Error) -> Option<u16> {
     }
 }
 
+/// What to do where the engine, or what runs in it, says that its disk is full.
+pub(crate) fn full(said: &str) -> Option<String> {
+    said.contains("no space left").then(|| "the engine's disk is full: `docker system df` says with what".to_owned())
+}
+
 /// What the engine would not do.
 pub(crate) fn refused(act: &str, source: bollard::errors::Error) -> Error {
-    let text = source.to_string();
-    let hint = text.contains("no space left").then(|| "its disk is full: `docker system df` says with what".to_owned());
+    let hint = full(&source.to_string());
     Error::Compose { act: act.to_owned(), source: source.into(), hint, class: Class::Environment }
 }
 

@@ -10,7 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde::{Deserialize, Serialize};
 
-use crate::folder::{Folder, Held, owner, replace};
+use crate::folder::{Folder, Held, absolute, owner, replace};
 use crate::{
     Abilities, Arrival, Class, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Scope, Talk, Up, context,
 };
@@ -91,11 +91,7 @@ impl Existing {
     /// # Errors
     /// When the name cannot be a cluster's.
     pub fn new(home: &Path, name: &str, settings: Settings) -> Result<Self, Error> {
-        let home = std::path::absolute(home).map_err(|source| Error::File {
-            act: "make absolute",
-            path: home.to_owned(),
-            source,
-        })?;
+        let home = absolute(home)?;
         let owner = format!("{name}-{}", owner(&home));
         Ok(Self { folder: Folder::new(&home, name)?, settings, owner })
     }
@@ -251,35 +247,24 @@ impl Provider for Existing {
     async fn up(&self, talk: &Talk) -> Result<Up, Error> {
         let start = Instant::now();
         let (named, namespace) = self.choice()?;
-        let (folder, said) = (self.folder.clone(), talk.clone());
-        let mut held = tokio::task::spawn_blocking(move || {
-            let lock = folder.lock(|| said.say("another command works on this cluster: waiting for it"))?;
-            Held::new(&folder, lock)
-        })
-        .await
-        .map_err(|error| Error::Compose {
-            act: "wait for the lock of the cluster".to_owned(),
-            source: error.into(),
-            hint: None,
-            class: Class::Failed,
-        })??;
+        let mut held = Held::take(&self.folder, talk).await?;
         let earlier = State::load(&self.folder)?;
         let name = context(self.folder.name());
         let path = self.folder.kubeconfig();
+        let config = match &earlier {
+            Some(_) => read(&path)?,
+            None => only(kubeconfig()?, &named, &name),
+        };
+        client(config.clone(), &name, &named).await?;
         if earlier.is_none() {
-            let config = only(kubeconfig()?, &named, &name);
-            client(config.clone(), &name, &named).await?;
             let fail = |source| Error::File { act: "write", path: path.clone(), source };
             let text = serde_yaml::to_string(&config).map_err(|error| fail(std::io::Error::other(error)))?;
             replace(&path, text.as_bytes()).map_err(fail)?;
             State::new(&self.settings.started_by, &named, namespace.as_deref()).save(&self.folder)?;
         }
-        let config = read(&path)?;
-        let server = server(&config);
-        client(config, &name, &named).await?;
         held.keep();
         let arrival = if earlier.is_some() { Arrival::Already } else { Arrival::New };
-        Ok(Up { arrival, endpoint: self.endpoint(server), took: start.elapsed(), notes: Vec::new() })
+        Ok(Up { arrival, endpoint: self.endpoint(server(&config)), took: start.elapsed(), notes: Vec::new() })
     }
 
     async fn find(&self) -> Result<Found, Error> {

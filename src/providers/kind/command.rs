@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, full};
 use crate::folder::Folder;
 use crate::{Class, Error, Talk};
 
@@ -123,10 +123,8 @@ impl KindCommand {
         let tail = said[said.len().saturating_sub(TAIL)..].join("\n  ");
         let hint = if tail.contains("port is already allocated") || tail.contains("address already in use") {
             Some("a port of the section `kind` or `port` in tinderbox.yaml is taken: choose another".to_owned())
-        } else if tail.contains("no space left") {
-            Some("the engine's disk is full: `docker system df` says with what".to_owned())
         } else {
-            None
+            full(&tail)
         };
         Err(Error::Compose {
             act: format!("make the cluster {name} by `kind create cluster`"),

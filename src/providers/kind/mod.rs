@@ -21,7 +21,7 @@ pub use config::{KindConfig, Mount, PortMapping};
 pub use images::Loaded;
 
 use crate::engine::{Container, Engine};
-use crate::folder::{Folder, Held, owner};
+use crate::folder::{Folder, Held, absolute, owner};
 use crate::{Abilities, Arrival, Class, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Talk, Up, context};
 use command::KindCommand;
 use state::State;
@@ -72,6 +72,13 @@ impl Kind {
         engine.containers(&format!("{CLUSTER}={}", self.kind_name)).await
     }
 
+    /// The engine, and the names of the nodes in it.
+    async fn nodes(&self) -> Result<(Engine, Vec<String>), Error> {
+        let engine = Engine::connect().await?;
+        let nodes = self.containers(&engine).await?.into_iter().map(|one| one.name).collect();
+        Ok((engine, nodes))
+    }
+
     fn endpoint(&self) -> Result<Endpoint, Error> {
         let path = self.folder.kubeconfig();
         let server = kubeconfig::server(&path)?;
@@ -98,8 +105,7 @@ impl Kind {
         described: &[NativeImage],
         talk: &Talk,
     ) -> Result<(Vec<Loaded>, Vec<String>), Error> {
-        let engine = Engine::connect().await?;
-        let nodes: Vec<String> = self.containers(&engine).await?.into_iter().map(|one| one.name).collect();
+        let (engine, nodes) = self.nodes().await?;
         let (mut loaded, mut absent) = (Vec::new(), Vec::new());
         let images = Images::new(cache_dir(), described.to_vec(), Arc::new(Quiet));
         for name in names {
@@ -120,8 +126,7 @@ impl Kind {
     /// # Errors
     /// When the file cannot be read, or a node refuses.
     pub async fn load_archive(&self, file: &Path) -> Result<Loaded, Error> {
-        let engine = Engine::connect().await?;
-        let nodes: Vec<String> = self.containers(&engine).await?.into_iter().map(|one| one.name).collect();
+        let (engine, nodes) = self.nodes().await?;
         images::load_archive(&engine, &nodes, file).await
     }
 
@@ -203,10 +208,6 @@ pub async fn remove_orphans(home: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-fn absolute(home: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(home).map_err(|source| Error::File { act: "make absolute", path: home.to_owned(), source })
-}
-
 async fn client(path: &Path) -> Option<Client> {
     let read = Kubeconfig::read_from(path).ok()?;
     let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.ok()?;
@@ -248,18 +249,7 @@ impl Provider for Kind {
     async fn up(&self, talk: &Talk) -> Result<Up, Error> {
         let start = Instant::now();
         let (engine, _) = Engine::fit().await?;
-        let (folder, said) = (self.folder.clone(), talk.clone());
-        let mut held = tokio::task::spawn_blocking(move || {
-            let lock = folder.lock(|| said.say("another command works on this cluster: waiting for it"))?;
-            Held::new(&folder, lock)
-        })
-        .await
-        .map_err(|error| Error::Compose {
-            act: "wait for the lock of the cluster".to_owned(),
-            source: error.into(),
-            hint: None,
-            class: Class::Failed,
-        })??;
+        let mut held = Held::take(&self.folder, talk).await?;
         let earlier = State::load(&self.folder)?;
         let containers = self.containers(&engine).await?;
         let arrival = match &earlier {

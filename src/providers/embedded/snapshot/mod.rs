@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::State;
 use super::{Embedded, compose_error};
-use crate::folder::{Folder, Held, Lock, remove_tree, replace};
+use crate::folder::{Held, remove_tree, replace};
 use crate::{Class, Error, Found, Provider as _, Talk};
 use copy::Fresh;
 use freeze::Frozen;
@@ -99,7 +99,7 @@ impl Snapshots {
         if !folder.exists() {
             return Err(missing());
         }
-        let lock = locked(folder, talk)?;
+        let lock = folder.lock_told(talk)?;
         let fresh = Fresh::new(&self.dir)?;
         // A node that is starting holds the lock: here it runs, or nothing does.
         let running = match cluster.find().await? {
@@ -140,7 +140,7 @@ impl Snapshots {
         let own = self.own(talk)?;
         let snapshot = self.find(name)?.ok_or_else(|| self.unknown(name))?;
         let folder = cluster.folder();
-        let lock = locked(folder, talk)?;
+        let lock = folder.lock_told(talk)?;
         if folder.state().exists() {
             let down = format!("cargo xtask down --name {}", folder.name());
             return Err(usage(
@@ -236,10 +236,6 @@ impl Snapshots {
         }
         Ok(lock)
     }
-}
-
-fn locked(folder: &Folder, talk: &Talk) -> Result<Lock, Error> {
-    folder.lock(|| talk.say("another command works on this cluster: waiting for it"))
 }
 
 fn is_name(name: &str) -> bool {

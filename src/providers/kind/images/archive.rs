@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
+use tinderbox_kubelet::image::oci::Digest;
 
 use super::Description;
 
@@ -16,8 +16,7 @@ const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 
 /// The digest of a content, as OCI writes it.
 pub(super) fn digest(content: &[u8]) -> String {
-    let hash: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hash}")
+    Digest::of(content).to_string()
 }
 
 /// Where a blob stands in a layout.

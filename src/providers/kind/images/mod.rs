@@ -19,10 +19,10 @@ use serde::Serialize;
 use tinderbox_kubelet::image::{NativeImage, Reference};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::engine::{Engine, refused};
+use crate::engine::{Engine, full, refused};
 use crate::{Class, Error, Talk};
 use archive::Archive;
-pub(super) use thin::thin;
+use thin::thin;
 
 /// Where a node's containerd keeps what it has.
 const BLOBS: &str = "/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256";
@@ -41,8 +41,6 @@ pub struct Loaded {
     pub moved: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// The engine gives layers in a form that cannot be told apart beforehand: all of it was moved.
-    pub whole: bool,
     /// How long it took.
     pub took: Duration,
 }
@@ -68,11 +66,11 @@ pub(super) async fn load(engine: &Engine, nodes: &[String], image: &str, talk: &
     };
     let layers = description.layers.len();
     let (missing, mut sizes) = lacking(engine, nodes, &description).await?;
-    let done = |moved: usize, bytes: u64, whole: bool| {
-        Ok(Some(Loaded { image: description.name.clone(), layers, moved, bytes, whole, took: began.elapsed() }))
+    let done = |moved: usize, bytes: u64| {
+        Ok(Some(Loaded { image: description.name.clone(), layers, moved, bytes, took: began.elapsed() }))
     };
     if missing.is_empty() && named(engine, nodes, &description, &sizes).await? {
-        return done(0, 0, false);
+        return done(0, 0);
     }
     talk.say(&format!("loading {image} into the cluster: {} of {layers} layers", missing.len()));
     if missing.len() < layers
@@ -81,17 +79,17 @@ pub(super) async fn load(engine: &Engine, nodes: &[String], image: &str, talk: &
         sizes.extend(parts.layers.iter().map(|(layer, bytes)| (layer.clone(), bytes.len() as u64)));
         let archive = pack(&description, &parts.config, &parts.layers, &sizes)?;
         Imports::start(engine, nodes).await?.send(&archive).await?;
-        return done(missing.len(), parts.layers.values().map(|bytes| bytes.len() as u64).sum(), false);
+        return done(missing.len(), parts.layers.values().map(|bytes| bytes.len() as u64).sum());
     }
     let imports = Imports::start(engine, nodes).await?;
     let found = saved::copy(engine, image, &description, &missing, sizes, imports).await?;
     if let Some(bytes) = found {
-        return done(missing.len(), bytes, false);
+        return done(missing.len(), bytes);
     }
     // Another form of archive than that of Docker's own store: containerd reads that too, as a whole.
     let imports = Imports::start(engine, nodes).await?;
     let bytes = saved::copy_whole(engine, image, imports).await?;
-    done(layers, bytes, true)
+    done(layers, bytes)
 }
 
 /// Brings a described image into the nodes: one layer of our own making upon an image of the engine, which must be loaded before.
@@ -141,7 +139,7 @@ pub(super) async fn load_thin(
         let archive = pack(&description, &config, &blobs, &sizes)?;
         Imports::start(engine, nodes).await?.send(&archive).await?;
     }
-    Ok(Some(Loaded { image: description.name, layers, moved, bytes, whole: false, took: began.elapsed() }))
+    Ok(Some(Loaded { image: description.name, layers, moved, bytes, took: began.elapsed() }))
 }
 
 /// The archive of an image with these of its layers.
@@ -176,7 +174,7 @@ pub(super) async fn load_archive(engine: &Engine, nodes: &[String], file: &Path)
     let source = source.map_err(|source| Error::File { act: "open", path: file.to_owned(), source })?;
     let image = file.display().to_string();
     let bytes = saved::copy_all(source, &image, imports).await?;
-    Ok(Loaded { image, layers: 0, moved: 0, bytes, whole: true, took: began.elapsed() })
+    Ok(Loaded { image, layers: 0, moved: 0, bytes, took: began.elapsed() })
 }
 
 /// The name as containerd and Kubernetes know it.
@@ -310,9 +308,7 @@ impl Imports {
                 code => Err(Error::Compose {
                     act: format!("import an image in {node}"),
                     source: format!("exit code {}: {}", code.unwrap_or(-1), said.trim()).into(),
-                    hint: said
-                        .contains("no space left")
-                        .then(|| "the engine's disk is full: `docker system df` says with what".to_owned()),
+                    hint: full(&said),
                     class: Class::Failed,
                 }),
             }
