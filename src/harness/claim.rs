@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::ResourceExt;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DynamicObject, ListParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tinderbox_providers::OWNER;
 
@@ -20,8 +21,8 @@ use crate::manifest::Object;
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Kinds of a platform that no namespace holds, and that a namespace alone does without.
 const BEYOND: [&str; 3] = ["Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
-/// What is done with an object in its life.
-const VERBS: [&str; 3] = ["get", "patch", "delete"];
+/// What is done with an object in its life. A patch that makes it needs the right to create.
+const VERBS: [&str; 4] = ["get", "create", "patch", "delete"];
 /// Questions that are under way at once.
 const TOGETHER: usize = 8;
 
@@ -123,14 +124,21 @@ pub(crate) async fn rights(cluster: &Cluster, objects: &[Object], restricted: bo
         for verb in VERBS {
             wanted.insert((resource.api.group.clone(), resource.api.plural.clone(), name.namespace.clone(), verb));
         }
+        // The process beside the cluster acts by tokens of the accounts.
+        if name.kind == "ServiceAccount" {
+            wanted.insert((String::new(), "serviceaccounts/token".to_owned(), name.namespace, "create"));
+        }
     }
     let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
     let asked = wanted.into_iter().map(|(group, resource, namespace, verb)| {
         let reviews = reviews.clone();
         async move {
+            let (whole, part) =
+                resource.split_once('/').map_or((&*resource, None), |(whole, part)| (whole, Some(part)));
             let attributes = ResourceAttributes {
                 group: Some(group.clone()),
-                resource: Some(resource.clone()),
+                resource: Some(whole.to_owned()),
+                subresource: part.map(str::to_owned),
                 namespace: (!namespace.is_empty()).then(|| namespace.clone()),
                 verb: Some(verb.to_owned()),
                 ..ResourceAttributes::default()
@@ -169,13 +177,21 @@ pub(crate) async fn rights(cluster: &Cluster, objects: &[Object], restricted: bo
 /// # Errors
 /// When one is not; with the command for those who may.
 pub(crate) async fn defined(cluster: &Cluster, definitions: &[String]) -> Result<(), Error> {
-    let groups = cluster.client.list_api_groups().await.map_err(Error::api("ask what kinds there are"))?;
-    let known: BTreeSet<&str> = groups.groups.iter().map(|group| group.name.as_str()).collect();
-    let missing: Vec<&str> = definitions
-        .iter()
-        .filter(|name| !name.split_once('.').is_some_and(|(_, group)| known.contains(group)))
-        .map(String::as_str)
-        .collect();
+    let ask = "ask what kinds there are";
+    let groups = cluster.client.list_api_groups().await.map_err(Error::api(ask))?;
+    let mut known = BTreeSet::new();
+    for group in groups.groups {
+        let end = format!(".{}", group.name);
+        if !definitions.iter().any(|name| name.ends_with(&end)) {
+            continue;
+        }
+        for version in &group.versions {
+            let served =
+                cluster.client.list_api_group_resources(&version.group_version).await.map_err(Error::api(ask))?;
+            known.extend(served.resources.into_iter().map(|resource| resource.name + &end));
+        }
+    }
+    let missing: Vec<&str> = definitions.iter().filter(|name| !known.contains(*name)).map(String::as_str).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -226,13 +242,41 @@ pub(crate) async fn remove(cluster: &Cluster, objects: &[Object], owner: &str) -
             }
             Err(error) => return Err(Error::api(format!("look at {name}"))(error)),
         };
-        if found.labels().get(OWNER).is_some_and(|value| value == owner) {
-            apply::remove(cluster, &found, &object.value, "default").await?;
-        } else {
+        if found.labels().get(OWNER).is_none_or(|value| value != owner) {
             left.push(format!("{name} stays: it was there before"));
+            continue;
+        }
+        let others = match name.kind.as_str() {
+            "CustomResourceDefinition" => strangers(cluster, &found, owner).await?,
+            _ => Vec::new(),
+        };
+        match others.first() {
+            None => apply::remove(cluster, &found, &object.value, "default").await?,
+            Some(first) => left.push(format!(
+                "{name} stays: with it all of its kind would go, and {} are not ours, as {first}",
+                others.len()
+            )),
         }
     }
     Ok(left)
+}
+
+/// What there is of a kind that others have made. What an object of ours has made is not among it.
+async fn strangers(cluster: &Cluster, definition: &DynamicObject, owner: &str) -> Result<Vec<String>, Error> {
+    let spec = &definition.data["spec"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut versions = spec["versions"].as_array().into_iter().flatten();
+    let Some(version) = versions.find(|version| version["served"] == true) else {
+        return Ok(Vec::new());
+    };
+    let kind = GroupVersionKind::gvk(&text(&spec["group"]), &text(&version["name"]), &text(&spec["names"]["kind"]));
+    let resource = ApiResource::from_gvk_with_plural(&kind, &text(&spec["names"]["plural"]));
+    let all: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource);
+    let found = all.list(&ListParams::default()).await.map_err(Error::api(format!("list {}", resource.plural)))?;
+    let others = found.into_iter().filter(|object| {
+        object.owner_references().is_empty() && object.labels().get(OWNER).is_none_or(|value| value != owner)
+    });
+    Ok(others.map(|object| format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())).collect())
 }
 
 #[cfg(test)]

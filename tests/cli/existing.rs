@@ -126,9 +126,22 @@ fn what_is_brought_in_is_taken_out_and_nothing_else() {
     guest.run(&["run", "job.json"]).succeeded();
     assert!(guest.ours("jobs").contains("job.batch/one"));
 
+    // With the definition of a kind all objects of the kind would go, those of others too.
+    let theirs = r#"{"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": "theirs", "namespace":
+        "spark-jobs"}, "spec": {"type": "Python", "sparkVersion": "4.0.1", "suspend": true, "mainApplicationFile": "local:///a.py",
+        "driver": {}, "executor": {}}}"#;
+    guest.stranger.kubectl_reads(&["apply", "-f", "-"], theirs).succeeded();
+
     let down = guest.run(&["down"]).succeeded();
     assert!(down.contains("namespace/spark-jobs stays: it was there before"), "{down}");
-    assert_eq!(guest.ours(KINDS), "");
+    assert!(
+        down.contains("customresourcedefinition/sparkapplications.sparkoperator.k8s.io stays")
+            && down.contains("1 are not ours, as spark-jobs/theirs"),
+        "{down}"
+    );
+    let left = "customresourcedefinition.apiextensions.k8s.io/sparkapplications.sparkoperator.k8s.io\n";
+    assert_eq!(guest.ours(KINDS), left);
+    guest.stranger.kubectl(&["-n", "spark-jobs", "get", "sparkapplication", "theirs"]).succeeded();
     guest.stranger.kubectl(&["get", "namespace", "spark-jobs"]).succeeded();
     guest.guest.assert_gone();
 }
@@ -158,7 +171,7 @@ fn one_namespace_is_enough_where_the_kinds_are_defined() {
     let nothing = nothing.failed(2);
     assert!(
         nothing.contains("this user may not do what `up` must do: ")
-            && nothing.contains("patch namespaces cluster-wide"),
+            && nothing.contains("create namespaces cluster-wide"),
         "{nothing}"
     );
     assert!(nothing.contains("or work in one namespace with `--namespace NAME`"), "{nothing}");
@@ -169,10 +182,17 @@ fn one_namespace_is_enough_where_the_kinds_are_defined() {
     assert!(undefined.contains("sparkapplications.sparkoperator.k8s.io"), "{undefined}");
     assert!(undefined.contains("kubectl apply --server-side -f manifests/platform/spark-operator/crds"), "{undefined}");
     let crds = crate::program::root().join("manifests/platform/spark-operator/crds");
-    let crds = crds.to_str().expect("a path");
-    guest.stranger.kubectl(&["apply", "--server-side", "-f", crds]).succeeded();
+    let define = |path: PathBuf| {
+        let path = path.to_str().expect("a path");
+        guest.stranger.kubectl(&["apply", "--server-side", "-f", path]).succeeded();
+    };
+    define(crds.join("sparkapplications.yaml"));
+    let undefined = guest.up(&within).failed(2);
+    assert!(undefined.contains("cannot bring: scheduledsparkapplications.sparkoperator.k8s.io\n"), "{undefined}");
+    define(crds);
     let powerless = guest.up(&within).failed(2);
     assert!(powerless.contains("patch roles.rbac.authorization.k8s.io in spark-jobs"), "{powerless}");
+    assert!(powerless.contains("create serviceaccounts/token in spark-jobs"), "{powerless}");
     guest.stranger.kubectl_reads(&["apply", "-f", "-"], ROLE).succeeded();
     let bind =
         ["-n", "spark-jobs", "create", "rolebinding", "guest", "--role=all", "--serviceaccount=spark-jobs:guest"];
