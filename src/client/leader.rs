@@ -46,10 +46,10 @@ impl Contender {
     pub async fn run<W: Future<Output = ()>>(&self, token: &CancellationToken, work: impl Fn(CancellationToken) -> W) {
         let mut seen = Seen::default();
         loop {
-            tokio::select! {
-                () = self.acquire(&mut seen) => {}
+            let held = tokio::select! {
+                held = self.acquire(&mut seen) => held,
                 () = token.cancelled() => return,
-            }
+            };
             tracing::info!(lease = self.lease, identity = self.identity, "leads");
             let own = token.child_token();
             let working = async {
@@ -58,7 +58,7 @@ impl Contender {
                 own.cancelled().await;
             };
             let keeping = async {
-                self.keep(&mut seen, token).await;
+                self.keep(&mut seen, held, token).await;
                 own.cancel();
             };
             tokio::join!(working, keeping);
@@ -70,11 +70,12 @@ impl Contender {
         }
     }
 
-    /// Returns when the lease is held.
-    async fn acquire(&self, seen: &mut Seen) {
+    /// Returns when the lease is held, with the moment from which on it is.
+    async fn acquire(&self, seen: &mut Seen) -> Instant {
         loop {
+            let asked = Instant::now();
             match self.attempt(seen).await {
-                Ok(true) => return,
+                Ok(true) => return asked,
                 Ok(false) => {}
                 Err(error) => tracing::debug!(%error, lease = self.lease, "cannot look at the lease"),
             }
@@ -82,23 +83,20 @@ impl Contender {
         }
     }
 
-    /// Renews until it is told to end, or the lease is lost.
-    async fn keep(&self, seen: &mut Seen, token: &CancellationToken) {
-        let mut renewed = Instant::now();
+    /// Renews until it is told to end, or the lease is lost. A renewal counts from the moment at which it was asked for: others may
+    /// have seen it long before its answer came.
+    async fn keep(&self, seen: &mut Seen, mut held: Instant, token: &CancellationToken) {
         loop {
+            let end = held + DEADLINE;
             tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
+                () = tokio::time::sleep_until(end.min(Instant::now() + RETRY)) => {}
                 () = token.cancelled() => return,
             }
-            match self.attempt(seen).await {
-                Ok(true) => renewed = Instant::now(),
-                Ok(false) => return,
-                Err(error) => {
-                    tracing::debug!(%error, lease = self.lease, "cannot renew the lease");
-                    if renewed.elapsed() > DEADLINE {
-                        return;
-                    }
-                }
+            let asked = Instant::now();
+            match tokio::time::timeout_at(end, self.attempt(seen)).await {
+                Ok(Ok(true)) => held = asked,
+                Ok(Ok(false)) | Err(_) => return,
+                Ok(Err(error)) => tracing::debug!(%error, lease = self.lease, "cannot renew the lease"),
             }
         }
     }
@@ -134,8 +132,8 @@ impl Contender {
                     seen.at = Some(Instant::now());
                     Ok(true)
                 }
-                // Somebody else was quicker: whose it is now, the next look says.
-                Err(kube::Error::Api(status)) if status.code == 409 => Ok(holder == self.identity),
+                // Somebody else was quicker. One who leads looks again whose it is now.
+                Err(kube::Error::Api(status)) if status.code == 409 && holder != self.identity => Ok(false),
                 Err(error) => Err(error),
             }
         };
@@ -181,3 +179,6 @@ impl Contender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
