@@ -4,6 +4,7 @@
 mod asked;
 mod faults;
 mod month;
+mod scope;
 
 use std::path::Path;
 use std::time::Duration;
@@ -46,12 +47,18 @@ async fn define(world: &World) {
 
 /// Starts the operator; it runs until the token that is returned is cancelled, or the world ends.
 fn operate(world: &World) -> CancellationToken {
+    operate_in(world, &[])
+}
+
+/// The same, for these namespaces alone.
+fn operate_in(world: &World, namespaces: &[&str]) -> CancellationToken {
+    let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
     let token = world.token.child_token();
     let client = |account: Account| {
         let [all, own] = account.groups();
         Client::new(world.server.service_as(User::authenticated(&account.user(), &[&all, &own])), "default")
     };
-    tinderbox_platform::spawn(client, world.clock.clone(), &[], &world.tracker, &token);
+    tinderbox_platform::spawn(client, world.clock.clone(), &namespaces, &world.tracker, &token);
     token
 }
 
