@@ -186,6 +186,9 @@ pub(crate) fn run(report: &RunReport) -> String {
         text.push_str(&pods(&report.pods));
         text.push('\n');
     }
+    for line in &report.timelines {
+        text.push_str(&format!("{line}\n"));
+    }
     text.push_str(&format!("{} {word} in {}", report.app, duration(report.took_ms)));
     if let Some(why) = &report.explanation {
         text.push('\n');
@@ -255,6 +258,9 @@ pub(crate) fn e2e(report: &E2eReport) -> String {
         if !scenario.pods.is_empty() {
             text.push_str(&indent(&pods(&scenario.pods)));
             text.push('\n');
+        }
+        for line in &scenario.timelines {
+            text.push_str(&format!("  {line}\n"));
         }
         if let Some(why) = &scenario.explanation {
             text.push_str(&indent(&explanation(why)));

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use futures::{AsyncBufReadExt, AsyncReadExt as _};
 use k8s_openapi::api::core::v1::Pod;
@@ -30,6 +31,8 @@ pub struct Text {
     pub container: String,
     /// Its lines.
     pub lines: Vec<String>,
+    /// When each of them was read.
+    pub times: Vec<Instant>,
     /// Nothing more will come.
     pub ended: bool,
     /// Lines at the beginning that are no longer kept.
@@ -184,9 +187,11 @@ impl Text {
     fn push(&mut self, line: String) {
         self.bytes += line.len();
         self.lines.push(line);
+        self.times.push(Instant::now());
         if self.bytes > KEPT {
             let half = self.lines.len() / 2;
             self.bytes -= self.lines.drain(..half).map(|line| line.len()).sum::<usize>();
+            self.times.drain(..half);
             self.dropped += half;
         }
     }

@@ -48,6 +48,7 @@ pub mod snapshot;
 pub mod status;
 pub mod suggest;
 mod tell;
+pub mod timeline;
 pub mod up;
 
 pub use error::{Class, Error};

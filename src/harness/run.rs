@@ -18,6 +18,7 @@ use crate::moment;
 use crate::observe::{Record, World};
 use crate::project::Project;
 use crate::session::{Session, Submitted};
+use crate::timeline::Timeline;
 
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,6 +59,8 @@ pub struct RunReport {
     pub objects: Vec<Submitted>,
     /// Its pods.
     pub pods: Vec<PodReport>,
+    /// How far its Spark applications came, and when.
+    pub timelines: Vec<Timeline>,
     /// What explains a failure.
     pub explanation: Option<Explanation>,
 }
@@ -113,6 +116,7 @@ pub async fn run(
         took_ms: millis(Instant::now(), session.began),
         objects: session.submitted(),
         pods: session.pods(),
+        timelines: session.timelines(),
         explanation: verdict.err().map(|why| session.explain(why)),
     })
 }

@@ -19,6 +19,7 @@ use crate::manifest::Object;
 use crate::observe::{Observer, World};
 use crate::parity::{self, Profiles};
 use crate::tell::Teller;
+use crate::timeline::{self, Timeline};
 
 /// Kinds that are always watched.
 const WATCHED: [(&str, &str); 4] =
@@ -126,6 +127,15 @@ impl Session {
         self.observer.look(|world| {
             let uids = self.pod_uids(world);
             uids.iter().map(|uid| pod_report(&world.records[uid], self.began)).collect()
+        })
+    }
+
+    /// How far its Spark applications came, and when.
+    #[must_use]
+    pub(crate) fn timelines(&self) -> Vec<Timeline> {
+        self.observer.look(|world| {
+            let pods = self.pod_uids(world);
+            self.follower.look(|texts| timeline::timelines(world, &pods, texts, self.began))
         })
     }
 

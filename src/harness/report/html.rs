@@ -105,6 +105,9 @@ fn section(scenario: &ScenarioReport) -> String {
         }
         out.push_str("</table></div>\n");
     }
+    for line in &scenario.timelines {
+        let _ = writeln!(out, "<p>{}</p>", escape(&line.to_string()));
+    }
     out.push_str("</section>\n");
     out
 }

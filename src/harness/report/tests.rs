@@ -32,6 +32,12 @@ fn report() -> E2eReport {
         ],
         objects: Vec::new(),
         pods: vec![pod],
+        timelines: vec![crate::timeline::Timeline {
+            driver: "a-driver".into(),
+            submitted_ms: 10,
+            done_ms: Some(500),
+            ..Default::default()
+        }],
         profiles: Default::default(),
         explanation: Some(Explanation {
             summary: "x".into(),
@@ -49,6 +55,7 @@ fn report() -> E2eReport {
         verdict: Verdict::Passed,
         checks: Vec::new(),
         pods: Vec::new(),
+        timelines: Vec::new(),
         explanation: None,
         ..failed.clone()
     };
@@ -75,6 +82,8 @@ fn all_forms_tell_result_durations_pods_codes_and_why() {
         }
     }
     let json: serde_json::Value = serde_json::from_str(&texts[0]).expect("JSON");
+    assert_eq!(json["scenarios"][0]["timelines"][0]["doneMs"], 500);
+    assert!(texts[2].contains("<p>a-driver: submitted 0.01 s, done 0.50 s</p>"), "{}", texts[2]);
     assert_eq!(json["scenarios"][0]["pods"][0]["containers"][0]["exitCode"], 1);
     assert!(
         texts[1].contains("<testsuite name=\"a\" tests=\"2\" skipped=\"0\" errors=\"0\" failures=\"1\""),

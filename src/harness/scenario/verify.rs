@@ -19,6 +19,7 @@ use crate::observe::{Record, World};
 use crate::parity::{self, Profiles};
 use crate::project::Project;
 use crate::session::{Session, Submitted};
+use crate::timeline::Timeline;
 
 /// How a scenario ended, or a spec of the conformance run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -73,6 +74,8 @@ pub struct ScenarioReport {
     pub objects: Vec<Submitted>,
     /// Its pods.
     pub pods: Vec<PodReport>,
+    /// How far its Spark applications came, and when.
+    pub timelines: Vec<Timeline>,
     /// What its objects did, without what differs from run to run.
     #[serde(serialize_with = "parity::as_list")]
     pub profiles: Profiles,
@@ -122,6 +125,7 @@ pub async fn verify(
             report.checks = checks(scenario, &session, began + scenario.budget, &mut clock).await;
             report.objects = session.submitted();
             report.pods = session.pods();
+            report.timelines = session.timelines();
             report.profiles = session.profiles();
             if let Some(failed) = report.checks.iter().find(|check| !check.passed) {
                 let detail = failed.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
