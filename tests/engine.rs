@@ -20,6 +20,8 @@ pub struct Manners {
     pub memory: u64,
     /// It answers every request that changes something with this complaint.
     pub complains: &'static str,
+    /// It pulls what it is asked for.
+    pub pulls: bool,
 }
 
 /// The engine.
@@ -167,7 +169,12 @@ impl Inner {
             _ => path.to_owned(),
         };
         let (status, answer) = self.answer(&method, &path, query);
-        let body = if answer.is_null() { String::new() } else { answer.to_string() };
+        let body = match answer {
+            Value::Null => String::new(),
+            // Said already as it is to be read: a line per event.
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
         let mut stream = stream;
         write!(
             stream,
@@ -177,7 +184,7 @@ impl Inner {
     }
 
     fn answer(&self, method: &str, path: &str, query: &str) -> (u16, Value) {
-        let Manners { api, memory, complains } = &self.manners;
+        let Manners { api, memory, complains, pulls } = &self.manners;
         let api = if api.is_empty() { "1.48" } else { api };
         if method != "GET" {
             self.requests.lock().expect("no panic").push(format!("{method} {path}"));
@@ -208,6 +215,15 @@ impl Inner {
                 let name = parts[1..parts.len() - 1].join("_");
                 let there = self.dir.join("images").join(name).exists();
                 if there { (200, json!({"Id": "sha256:aa"})) } else { (404, json!({"message": "No such image"})) }
+            }
+            ("POST", ["images", "create"]) if *pulls => {
+                let name = query.split('&').find_map(|pair| pair.strip_prefix("fromImage="));
+                let name = name.unwrap_or_default().replace("%2F", "_").replace("%3A", ":");
+                let written = fs::write(self.dir.join("images").join(name), "");
+                let come = |come: u64| json!({"id": "one", "status": "Downloading", "progressDetail": {"current": come << 20, "total": 120 << 20}});
+                let events = [json!({"id": "1", "status": "Pulling from a"}), come(10), come(60), come(120)];
+                let events = events.map(|event| event.to_string()).join("\n");
+                (if written.is_ok() { 200 } else { 500 }, events.into())
             }
             ("POST", ["images", "create"]) => {
                 (500, json!({"message": "Get \"https://registry.example/v2/\": dial tcp: no route"}))

@@ -118,6 +118,9 @@ pub(crate) struct Up {
     /// Print what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Put the cluster's context into your own kubeconfig too, until `down`.
+    #[arg(long)]
+    pub(crate) merge_kubeconfig: bool,
     #[command(flatten)]
     pub(crate) target: Target,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tinderbox_providers::{AnyProvider, Arrival, Down, Folder, Found, Provider, ProviderName, Scope, kind};
+use tinderbox_providers::{AnyProvider, Arrival, Down, Folder, Found, Provider, ProviderName, Scope, kind, merged};
 
 use crate::apply;
 use crate::beside;
@@ -193,6 +193,16 @@ pub async fn up(
     Ok((report, cluster))
 }
 
+/// Puts the cluster's context into the user's own kubeconfig, until `down`; a note says so.
+///
+/// # Errors
+/// When that file cannot be changed, or has such a context of another cluster.
+pub async fn merge(project: &Project, report: &mut UpReport) -> Result<(), Error> {
+    let path = merged::put(&Folder::new(project.home(), &project.cluster)?).await?;
+    report.notes.push(format!("the context {} is in {} too, until `down`", report.context, path.display()));
+    Ok(())
+}
+
 /// One cluster that was taken away.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -240,9 +250,15 @@ pub async fn down(project: &Project, all: bool) -> Result<Vec<DownReport>, Error
         }
     }
     if all {
-        // Without an engine nothing is left in one.
-        for name in kind::remove_orphans(project.home()).await.unwrap_or_default() {
-            let notes = vec![format!("the container {name} was left without a folder")];
+        // Without an engine nothing is left in one; a kubeconfig that cannot be read is told by `doctor`.
+        let containers = kind::remove_orphans(project.home()).await.unwrap_or_default();
+        let contexts = merged::remove_orphans().await.unwrap_or_default();
+        let containers =
+            containers.into_iter().map(|name| (format!("the container {name} was left without a folder"), name));
+        let contexts =
+            contexts.into_iter().map(|name| (format!("the context {name} was left in your kubeconfig"), name));
+        for (note, name) in containers.chain(contexts) {
+            let notes = vec![note];
             let took_ms = whole_millis(began.elapsed());
             reports.push(DownReport { cluster: name, existed: true, stopped: true, killed: false, took_ms, notes });
         }
@@ -258,6 +274,7 @@ pub(crate) async fn take_away(project: &Project, place: &impl Provider) -> Resul
     if let Some(platform) = beside::of(place) {
         platform.stop().await?;
     }
+    merged::take_out(place.folder()).await?;
     let scope = place.scope()?;
     let mut notes = Vec::new();
     // Only there does it matter what is in the cluster, or whether it can be seen at all.

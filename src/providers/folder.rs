@@ -70,6 +70,12 @@ impl Folder {
         &self.name
     }
 
+    /// The folder of all clusters of its project.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn path(&self) -> &Path {

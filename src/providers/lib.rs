@@ -9,6 +9,7 @@ mod error;
 pub mod existing;
 mod folder;
 pub mod kind;
+pub mod merged;
 mod place;
 mod state;
 

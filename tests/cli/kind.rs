@@ -205,6 +205,104 @@ fn a_node_image_that_cannot_be_had_is_named_with_its_registry() {
 }
 
 #[test]
+fn a_node_image_is_pulled_once() {
+    let kind = Pretended::new("kind-pull", Manners { pulls: true, ..Manners::default() }, "v0.30.0", WORKS);
+    let _behind = kind.behind();
+    kind.cluster.write("tinderbox.yaml", "kind: {image: registry.example/node}\n");
+    let up = || {
+        let said = kind.run(&["--provider", "kind", "up"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        said.err.lines().filter(|line| line.starts_with("pulling")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        up(),
+        [
+            "pulling the image registry.example/node",
+            "pulling the image registry.example/node: 60 of 120 MiB",
+            "pulling the image registry.example/node: 120 of 120 MiB",
+        ]
+    );
+    kind.run(&["down"]).succeeded();
+    kind.engine.add_image("registry.example/node");
+    assert_eq!(up(), [""; 0]);
+    assert_eq!(kind.engine.changes().iter().filter(|change| change.contains("/images/create")).count(), 1);
+}
+
+#[test]
+fn an_engine_that_refuses_is_told_with_its_words() {
+    let manners = Manners { complains: "no space left on device", ..Manners::default() };
+    let kind = Pretended::new("kind-refuses", manners, "v0.30.0", WORKS);
+    let _behind = kind.behind();
+    kind.run(&["--provider", "kind", "up"]).succeeded();
+    let container = format!("{}-control-plane", kind.name());
+    kind.engine.add(&container, &kind.name(), "exited");
+    let refused = |words: &[&str]| {
+        let said = kind.run(words).failed(3);
+        kind.tidy(&said).replace(&kind.name(), "CLUSTER")
+    };
+    assert_eq!(
+        refused(&["down"]),
+        "error: cannot remove the container CLUSTER-control-plane\n  because: Docker responded with status code 500: no space left on \
+         device\nhint: its disk is full: `docker system df` says with what\n"
+    );
+    let up = refused(&["up"]);
+    assert!(up.contains("error: cannot start the container CLUSTER-control-plane\n"), "{up}");
+    assert!(kind.cluster.folder().join("state.json").exists(), "it can be gone on with");
+    std::fs::remove_file(kind.dir.join("containers").join(&container)).expect("removed");
+    kind.run(&["down"]).succeeded();
+    kind.cluster.assert_gone();
+}
+
+#[test]
+fn what_is_left_is_found_and_taken_away() {
+    let kind = Pretended::new("kind-left", Manners::default(), "v0.30.0", WORKS);
+    let _behind = kind.behind();
+    let users = kind.cluster.users_kubeconfig();
+    std::fs::create_dir_all(users.parent().expect("in a folder")).expect("made");
+    let before = "apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncontexts: []\ncurrent-context: work\n";
+    std::fs::write(&users, before).expect("written");
+    let context = format!("tinderbox-{}", kind.cluster.name);
+    let up = || {
+        let report = kind.run(&["--provider", "kind", "-o", "json", "up", "--merge-kubeconfig"]).json(0);
+        let note = format!("the context {context} is in {} too, until `down`", users.display());
+        assert_eq!(report["notes"], serde_json::json!([note]));
+        let merged = std::fs::read_to_string(&users).expect("there");
+        assert!(merged.contains(&format!("- name: {context}")) && merged.contains("current-context: work"), "{merged}");
+    };
+    let found = || {
+        let report = kind.run(&["-o", "json", "doctor"]);
+        let report: serde_json::Value = serde_json::from_str(&report.out).expect("JSON");
+        let all = report["findings"].as_array().expect("findings").clone();
+        let of = |what: &str| all.iter().find(|one| one["what"] == what).expect("a finding")["found"].clone();
+        [of("what is left in the engine"), of("your kubeconfig")]
+    };
+    let nothing = ["nothing without a folder", "no context of a cluster that is gone"];
+    up();
+    assert_eq!(found(), nothing);
+    kind.run(&["down"]).succeeded();
+    assert_eq!(std::fs::read_to_string(&users).expect("there"), before);
+
+    // Somebody removes the folder by hand.
+    up();
+    let name = kind.name();
+    std::fs::remove_dir_all(kind.cluster.home()).expect("removed");
+    let left = [format!("containers: {name}-control-plane"), format!("contexts of clusters that are gone: {context}")];
+    assert_eq!(found(), left.each_ref().map(String::as_str));
+    kind.run(&["down", "--all"]).succeeded();
+    assert_eq!(kind.engine.containers(), [""; 0]);
+    assert_eq!(std::fs::read_to_string(&users).expect("there"), before);
+    assert_eq!(found(), nothing);
+
+    // Another's context of that name stays, and is told.
+    std::fs::write(&users, format!("contexts: [{{name: {context}, context: {{cluster: a, user: b}}}}]\n"))
+        .expect("written");
+    let refused = kind.run(&["--provider", "kind", "up", "--merge-kubeconfig"]).failed(3);
+    assert!(refused.contains("already that is not of this cluster"), "{refused}");
+    kind.run(&["down"]).succeeded();
+    assert!(std::fs::read_to_string(&users).expect("there").contains("cluster: a, user: b"));
+}
+
+#[test]
 fn what_kind_is_told() {
     let kind = Pretended::new("kind-config", Manners::default(), "v0.30.0", WORKS);
     let _behind = kind.behind();

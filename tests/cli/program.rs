@@ -112,6 +112,11 @@ impl Cluster {
         self.home().join(&self.name)
     }
 
+    /// The kubeconfig of the user who runs the commands.
+    pub(crate) fn users_kubeconfig(&self) -> PathBuf {
+        self.dir.path().join("users/config")
+    }
+
     /// Writes a file into the folder that commands are called from.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.files().join(name);
@@ -122,7 +127,8 @@ impl Cluster {
     /// Says where the cluster is: the arguments and the environment of every command.
     pub(crate) fn aim(&self, command: &mut Command) {
         command.args(["--name", &self.name, "--project"]).arg(&self.project);
-        command.env("TINDERBOX_HOME", self.home()).current_dir(self.files()).stdin(Stdio::null());
+        command.env("TINDERBOX_HOME", self.home()).env("KUBECONFIG", self.users_kubeconfig());
+        command.current_dir(self.files()).stdin(Stdio::null());
         command.env_remove("NO_COLOR").env_remove("JAVA_HOME");
     }
 

@@ -75,5 +75,6 @@ pub async fn doctor(project: &Project) -> DoctorReport {
     findings.push(programs::kubectl().await);
     findings.extend([engine, kind]);
     findings.extend(orphans);
+    findings.push(programs::contexts());
     DoctorReport { findings }
 }

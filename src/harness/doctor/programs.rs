@@ -7,7 +7,8 @@ use std::time::Duration;
 use tinderbox_client::error::chain;
 use tinderbox_providers::embedded::machine::{self, Language};
 use tinderbox_providers::engine::Engine;
-use tinderbox_providers::kind;
+use tinderbox_providers::kind::{self, Orphans};
+use tinderbox_providers::merged;
 use tokio::process::Command;
 
 use super::{Finding, Need};
@@ -86,7 +87,11 @@ pub(super) async fn engine() -> Finding {
         Ok((_, found)) => {
             let rootless = if found.rootless { ", rootless" } else { "" };
             let (memory, processors) = (found.memory >> 20, found.processors);
-            let said = format!("{} {}{rootless}, {processors} processors, {memory} MiB", found.name, found.version);
+            let disk = found.disk.map(|free| format!(", {} MiB of disk left", free >> 20)).unwrap_or_default();
+            let said = format!(
+                "{} {}{rootless}, {processors} processors, {memory} MiB{disk}, {} layers, control groups {} by {}",
+                found.name, found.version, found.storage, found.cgroups, found.cgroup_driver
+            );
             Finding::good(WHAT, Need::Optional, said)
         }
         Err(error) => Finding::lack(WHAT, Need::Optional, chain(&error).to_string(), only_kind(error.hint())),
@@ -105,12 +110,39 @@ pub(super) async fn kind() -> Finding {
 /// What is left in the engine of clusters whose folder is gone; nothing where there is no engine.
 pub(super) async fn orphans(project: &Project) -> Option<Finding> {
     const WHAT: &str = "what is left in the engine";
-    let left = kind::orphans(project.home()).await.ok()?;
-    if left.is_empty() {
+    let Orphans { own, others } = kind::orphans(project.home()).await.ok()?;
+    if own.is_empty() && others.is_empty() {
         return Some(Finding::good(WHAT, Need::Optional, "nothing without a folder"));
     }
-    let mend = Some("`cargo xtask down --all` removes it".to_owned());
-    Some(Finding::lack(WHAT, Need::Optional, format!("containers: {}", left.join(", ")), mend))
+    let mut mend = Vec::new();
+    if !own.is_empty() {
+        mend.push("`cargo xtask down --all` removes what is this project's".to_owned());
+    }
+    if !others.is_empty() {
+        mend.push(format!("of projects that are gone: `docker rm --force --volumes {}`", others.join(" ")));
+    }
+    let found = format!("containers: {}", [own, others].concat().join(", "));
+    Some(Finding::lack(WHAT, Need::Optional, found, Some(mend.join("; "))))
+}
+
+/// What is left in the user's kubeconfig of clusters that are gone.
+pub(super) fn contexts() -> Finding {
+    const WHAT: &str = "your kubeconfig";
+    let mend = |text: &str| Some(text.to_owned());
+    match merged::orphans() {
+        Ok(left) if left.is_empty() => Finding::good(WHAT, Need::Optional, "no context of a cluster that is gone"),
+        Ok(left) => {
+            let names: Vec<String> = left.into_iter().map(|one| one.context).collect();
+            let found = format!("contexts of clusters that are gone: {}", names.join(", "));
+            Finding::lack(WHAT, Need::Optional, found, mend("`cargo xtask down --all` takes them out"))
+        }
+        Err(error) => Finding::lack(
+            WHAT,
+            Need::Optional,
+            chain(&error).to_string(),
+            mend("mend it, or name another in KUBECONFIG"),
+        ),
+    }
 }
 
 fn only_kind(hint: Option<String>) -> Option<String> {

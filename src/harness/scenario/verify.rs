@@ -83,6 +83,9 @@ pub struct ScenarioReport {
     pub explanation: Option<Explanation>,
 }
 
+/// How long the last states of objects may be in coming when all else is as expected.
+const SETTLES: Duration = Duration::from_secs(30);
+
 struct Clock {
     phases: Vec<PhaseReport>,
     since: Instant,
@@ -244,6 +247,10 @@ async fn checks(scenario: &Scenario, session: &Session, deadline: Instant, clock
     if !checks.iter().all(|check| check.passed) {
         return checks;
     }
+    let settled =
+        |world: &World| scenario.history.iter().all(|history| !goes_on(history, scenario, world)).then_some(());
+    // What becomes of one that does not settle, the checks say.
+    let _ = session.observer.until(deadline.min(Instant::now() + SETTLES), settled).await;
     session
         .observer
         .look(|world| checks.extend(scenario.history.iter().map(|history| history_check(history, scenario, world))));
@@ -437,6 +444,15 @@ fn history_check(history: &History, scenario: &Scenario, world: &World) -> Check
         }
     }
     Check { what, passed: true, detail: None }
+}
+
+/// Whether the history of some object has come a part of its way. A kubelet says that a pod is over some time after its containers
+/// are, from which others conclude.
+fn goes_on(history: &History, scenario: &Scenario, world: &World) -> bool {
+    matching(&history.on, scenario, world).into_iter().any(|record| {
+        states(record, history.of.as_ref())
+            .is_ok_and(|states| states.len() < history.is.len() && history.is.starts_with(&states))
+    })
 }
 
 fn states_text(states: &[Value]) -> String {

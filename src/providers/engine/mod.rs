@@ -3,55 +3,31 @@
 
 mod build;
 mod find;
+mod judge;
+mod pull;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::SystemInfo;
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
-};
-use futures::{StreamExt, TryStreamExt};
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions};
+use futures::StreamExt;
 
-use crate::{Class, Error, Talk};
+pub use judge::Description;
+pub use pull::registry;
+
+use crate::{Class, Error};
 
 /// How long the engine may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an answer may take that does work: making, starting or removing a container.
 const WORK: u64 = 120;
-/// The oldest API that has all that is asked: that of Docker 20.10.
-const OLDEST: (u64, u64) = (1, 41);
-/// What a cluster with one Spark job in it takes.
-const MEMORY: i64 = 2 << 30;
 
 /// A connection to the engine.
 #[derive(Debug, Clone)]
 pub struct Engine {
     docker: Docker,
     socket: PathBuf,
-}
-
-/// What the engine says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Description {
-    /// What it is, as `Docker Engine - Community` or `Podman Engine`.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Version of its API.
-    pub api: String,
-    /// It runs without root.
-    pub rootless: bool,
-    /// Version of control groups that it uses.
-    pub cgroups: String,
-    /// Bytes of memory that it may use.
-    pub memory: i64,
-    /// Its processors.
-    pub processors: i64,
-    /// How it stores layers.
-    pub storage: String,
 }
 
 /// A container as the engine lists it.
@@ -80,7 +56,7 @@ impl Engine {
     /// Connects to the engine behind a socket.
     ///
     /// # Errors
-    /// When it does not answer, may not be used, or is too old.
+    /// When it does not answer, or may not be used.
     pub async fn at(socket: &Path) -> Result<(Self, Description), Error> {
         let path = socket.display().to_string();
         let wrong = |source: bollard::errors::Error| unreachable(socket, source);
@@ -105,17 +81,25 @@ impl Engine {
             name: name.unwrap_or_else(|| "Docker".to_owned()),
             version: version.version.unwrap_or_default(),
             api: version.api_version.unwrap_or_default(),
-            ..of(&info)
+            ..Description::of(&info)
         };
         Ok((Self { docker, socket: socket.to_owned() }, description))
     }
 
-    /// What it says of itself, once it was found fit for a cluster.
+    /// Connects to the engine of this machine, and asks what it is.
     ///
     /// # Errors
-    /// When it is too old or has too little memory.
+    /// When there is none, it does not answer, or may not be used.
+    pub async fn described() -> Result<(Self, Description), Error> {
+        Self::at(&find::socket()?).await
+    }
+
+    /// The same, once it was found fit for a cluster.
+    ///
+    /// # Errors
+    /// When it lacks something that a cluster needs, too.
     pub async fn fit() -> Result<(Self, Description), Error> {
-        let (engine, description) = Self::at(&find::socket()?).await?;
+        let (engine, description) = Self::described().await?;
         description.judge()?;
         Ok((engine, description))
     }
@@ -199,28 +183,6 @@ impl Engine {
         }
     }
 
-    /// Sees to it that an image is there: pulled, where it is not.
-    ///
-    /// # Errors
-    /// When it cannot be pulled, as where no registry answers.
-    pub async fn image(&self, name: &str, talk: &Talk) -> Result<(), Error> {
-        if self.has_image(name).await? {
-            return Ok(());
-        }
-        talk.say(&format!("pulling the image {name}"));
-        let options = CreateImageOptionsBuilder::default().from_image(name).build();
-        let pulled = self.docker.create_image(Some(options), None, None);
-        pulled.try_for_each(|_| std::future::ready(Ok(()))).await.map_err(|source| Error::Compose {
-            act: format!("pull the image {name}"),
-            source: source.into(),
-            hint: Some(format!(
-                "it is not in the engine, and its registry does not give it: load it by `docker load`, or see that {} answers",
-                registry(name)
-            )),
-            class: Class::Environment,
-        })
-    }
-
     /// Runs a command in a container, and gives what it put out.
     ///
     /// # Errors
@@ -257,58 +219,6 @@ impl Engine {
                 class: Class::Failed,
             }),
         }
-    }
-}
-
-impl Description {
-    /// Whether a cluster can be had in it.
-    ///
-    /// # Errors
-    /// When it is too old or has too little memory.
-    pub fn judge(&self) -> Result<(), Error> {
-        let mut parts = self.api.split('.').map(|part| part.parse::<u64>().unwrap_or_default());
-        let api = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        if api < OLDEST {
-            return Err(Error::Lack {
-                message: format!(
-                    "{} {} is too old: its API is {}, and {}.{} is the oldest that does",
-                    self.name, self.version, self.api, OLDEST.0, OLDEST.1
-                ),
-                hint: Some("install Docker 20.10 or newer".to_owned()),
-            });
-        }
-        if self.memory > 0 && self.memory < MEMORY {
-            return Err(Error::Lack {
-                message: format!(
-                    "{} may use {} MiB of memory, and a cluster with a Spark job takes {}",
-                    self.name,
-                    self.memory >> 20,
-                    MEMORY >> 20
-                ),
-                hint: Some("give the engine's machine more memory".to_owned()),
-            });
-        }
-        Ok(())
-    }
-}
-
-fn of(info: &SystemInfo) -> Description {
-    Description {
-        rootless: info.security_options.iter().flatten().any(|option| option.contains("rootless")),
-        cgroups: info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
-        memory: info.mem_total.unwrap_or_default(),
-        processors: info.ncpu.unwrap_or_default(),
-        storage: info.driver.clone().unwrap_or_default(),
-        ..Description::default()
-    }
-}
-
-/// The registry that an image name points to, by Docker's rule: the first part is one if it looks like a host.
-#[must_use]
-pub fn registry(image: &str) -> &str {
-    match image.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
-        _ => "the default registry",
     }
 }
 

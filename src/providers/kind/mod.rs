@@ -3,6 +3,7 @@
 
 mod command;
 mod config;
+mod homes;
 pub mod images;
 mod kubeconfig;
 mod state;
@@ -182,27 +183,45 @@ pub async fn command_version() -> Result<String, Error> {
     Ok(KindCommand::find().await?.version)
 }
 
-/// Names of containers that belong to clusters of this home and have no folder there: what was left when somebody removed it.
+/// Containers of clusters that have no folder any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Orphans {
+    /// Those of one home, whose clusters' folders somebody has removed.
+    pub own: Vec<String>,
+    /// Those of other homes that are gone as a whole; they may come back, as with a disk that is not mounted.
+    pub others: Vec<String>,
+}
+
+/// What is left in the engine of clusters of this home, and of homes that are gone.
 ///
 /// # Errors
 /// When the engine does not answer.
-pub async fn orphans(home: &Path) -> Result<Vec<String>, Error> {
+pub async fn orphans(home: &Path) -> Result<Orphans, Error> {
     let home = absolute(home)?;
-    let whose = format!("-{}", owner(&home));
-    let is_orphan = |label: &str| {
-        let name = label.strip_prefix("tinderbox-").and_then(|rest| rest.strip_suffix(&whose));
-        name.is_some_and(|name| Folder::new(&home, name).is_ok_and(|folder| !folder.state().exists()))
-    };
-    let all = Engine::connect().await?.containers(CLUSTER).await?;
-    Ok(all.into_iter().filter(|one| is_orphan(&one.label)).map(|one| one.name).collect())
+    let own = owner(&home);
+    let mut orphans = Orphans::default();
+    for container in Engine::connect().await?.containers(CLUSTER).await? {
+        let Some((name, whose)) = container.label.strip_prefix("tinderbox-").and_then(|rest| rest.rsplit_once('-'))
+        else {
+            continue;
+        };
+        if whose == own {
+            if Folder::new(&home, name).is_ok_and(|folder| !folder.state().exists()) {
+                orphans.own.push(container.name);
+            }
+        } else if homes::behind(whose).is_some_and(|other| !other.exists()) {
+            orphans.others.push(container.name);
+        }
+    }
+    Ok(orphans)
 }
 
-/// Removes such containers; gives their names.
+/// Removes what is left of clusters of this home; gives the names of the containers.
 ///
 /// # Errors
 /// When the engine refuses.
 pub async fn remove_orphans(home: &Path) -> Result<Vec<String>, Error> {
-    let names = orphans(home).await?;
+    let names = orphans(home).await?.own;
     let engine = Engine::connect().await?;
     try_join_all(names.iter().map(|name| engine.remove(name))).await?;
     Ok(names)
@@ -248,7 +267,7 @@ impl Provider for Kind {
 
     async fn up(&self, talk: &Talk) -> Result<Up, Error> {
         let start = Instant::now();
-        let (engine, _) = Engine::fit().await?;
+        let (engine, description) = Engine::described().await?;
         let mut held = Held::take(&self.folder, talk).await?;
         let earlier = State::load(&self.folder)?;
         let containers = self.containers(&engine).await?;
@@ -262,7 +281,9 @@ impl Provider for Kind {
             }
             // What is there was cut off half-way: nobody has used it.
             _ => {
+                description.judge()?;
                 try_join_all(containers.iter().map(|one| engine.remove(&one.name))).await?;
+                homes::enter(self.folder.home())?;
                 let mut state = State::new(&self.settings.started_by, &self.kind_name, &self.settings.config);
                 state.save(&self.folder)?;
                 // Cut off from here on, there may be something in the engine, which the state leads to.
@@ -321,6 +342,7 @@ impl Provider for Kind {
             try_join_all(containers.iter().map(|one| engine.remove(&one.name))).await?;
         }
         self.folder.remove()?;
+        homes::leave(self.folder.home());
         Ok(Down { existed: existed || any, stopped, killed: false, took: start.elapsed() })
     }
 }
