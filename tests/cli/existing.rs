@@ -131,16 +131,28 @@ fn what_is_brought_in_is_taken_out_and_nothing_else() {
         "spark-jobs"}, "spec": {"type": "Python", "sparkVersion": "4.0.1", "suspend": true, "mainApplicationFile": "local:///a.py",
         "driver": {}, "executor": {}}}"#;
     guest.stranger.kubectl_reads(&["apply", "-f", "-"], theirs).succeeded();
+    guest.stranger.kubectl(&["-n", "spark-operator", "create", "configmap", "theirs"]).succeeded();
 
     let down = guest.run(&["down"]).succeeded();
     assert!(down.contains("namespace/spark-jobs stays: it was there before"), "{down}");
     assert!(
         down.contains("customresourcedefinition/sparkapplications.sparkoperator.k8s.io stays")
-            && down.contains("1 are not ours, as spark-jobs/theirs"),
+            && down.contains("(1, as sparkapplication/spark-jobs/theirs)"),
         "{down}"
     );
-    let left = "customresourcedefinition.apiextensions.k8s.io/sparkapplications.sparkoperator.k8s.io\n";
-    assert_eq!(guest.ours(KINDS), left);
+    assert!(
+        down.contains("namespace/spark-operator stays: what would go with it is not all ours (1, as configmap/spark-operator/theirs)"),
+        "{down}"
+    );
+    let left = guest.ours(KINDS);
+    assert_eq!(
+        left.lines().collect::<Vec<_>>(),
+        [
+            "namespace/spark-operator",
+            "customresourcedefinition.apiextensions.k8s.io/sparkapplications.sparkoperator.k8s.io"
+        ]
+    );
+    guest.stranger.kubectl(&["-n", "spark-operator", "get", "configmap", "theirs"]).succeeded();
     guest.stranger.kubectl(&["-n", "spark-jobs", "get", "sparkapplication", "theirs"]).succeeded();
     guest.stranger.kubectl(&["get", "namespace", "spark-jobs"]).succeeded();
     guest.guest.assert_gone();

@@ -238,13 +238,13 @@ fn an_engine_that_refuses_is_told_with_its_words() {
     kind.engine.add(&container, &kind.name(), "exited");
     let refused = |words: &[&str]| {
         let said = kind.run(words).failed(3);
-        kind.tidy(&said).replace(&kind.name(), "CLUSTER")
+        kind.tidy(&said.replace(&kind.name(), "CLUSTER"))
     };
-    assert_eq!(
-        refused(&["down"]),
-        "error: cannot remove the container CLUSTER-control-plane\n  because: Docker responded with status code 500: no space left on \
-         device\nhint: its disk is full: `docker system df` says with what\n"
-    );
+    insta::assert_snapshot!(refused(&["down"]), @"
+    error: cannot remove the container CLUSTER-control-plane
+      because: Docker responded with status code 500: no space left on device
+    hint: the engine's disk is full: `docker system df` says with what
+    ");
     let up = refused(&["up"]);
     assert!(up.contains("error: cannot start the container CLUSTER-control-plane\n"), "{up}");
     assert!(kind.cluster.folder().join("state.json").exists(), "it can be gone on with");

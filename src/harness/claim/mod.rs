@@ -1,13 +1,14 @@
 //! The platform in a cluster that somebody else has made: what is brought in carries our label, what is there already is left as it is,
 //! and what we may not do is known before anything is done. Where there are rights in one namespace alone, the platform fits into it.
 
+mod others;
+
 use std::collections::BTreeSet;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::ResourceExt;
-use kube::api::{Api, DynamicObject, ListParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 use tinderbox_providers::OWNER;
 
@@ -247,36 +248,18 @@ pub(crate) async fn remove(cluster: &Cluster, objects: &[Object], owner: &str) -
             continue;
         }
         let others = match name.kind.as_str() {
-            "CustomResourceDefinition" => strangers(cluster, &found, owner).await?,
+            "CustomResourceDefinition" => others::of_kind(cluster, &found, owner).await?,
+            "Namespace" => others::within(cluster, &name.name, owner).await?,
             _ => Vec::new(),
         };
         match others.first() {
             None => apply::remove(cluster, &found, &object.value, "default").await?,
-            Some(first) => left.push(format!(
-                "{name} stays: with it all of its kind would go, and {} are not ours, as {first}",
-                others.len()
-            )),
+            Some(first) => {
+                left.push(format!("{name} stays: what would go with it is not all ours ({}, as {first})", others.len()))
+            }
         }
     }
     Ok(left)
-}
-
-/// What there is of a kind that others have made. What an object of ours has made is not among it.
-async fn strangers(cluster: &Cluster, definition: &DynamicObject, owner: &str) -> Result<Vec<String>, Error> {
-    let spec = &definition.data["spec"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut versions = spec["versions"].as_array().into_iter().flatten();
-    let Some(version) = versions.find(|version| version["served"] == true) else {
-        return Ok(Vec::new());
-    };
-    let kind = GroupVersionKind::gvk(&text(&spec["group"]), &text(&version["name"]), &text(&spec["names"]["kind"]));
-    let resource = ApiResource::from_gvk_with_plural(&kind, &text(&spec["names"]["plural"]));
-    let all: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource);
-    let found = all.list(&ListParams::default()).await.map_err(Error::api(format!("list {}", resource.plural)))?;
-    let others = found.into_iter().filter(|object| {
-        object.owner_references().is_empty() && object.labels().get(OWNER).is_none_or(|value| value != owner)
-    });
-    Ok(others.map(|object| format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())).collect())
 }
 
 #[cfg(test)]
