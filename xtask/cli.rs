@@ -83,6 +83,8 @@ pub(crate) enum Verb {
     Status,
     /// What the node, a pod, a job or an app says.
     Logs(Logs),
+    /// Why something waits or failed, and what to change.
+    Explain(Explain),
     /// The path of the administrator's kubeconfig.
     Kubeconfig(Kubeconfig),
     /// Run kubectl on the cluster.
@@ -187,6 +189,17 @@ pub(crate) struct Logs {
     /// Only this many of the last lines of each container.
     #[arg(long, value_name = "LINES")]
     pub(crate) tail: Option<u32>,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A job, an application, a schedule, a pod or another object by name; all that is not well when absent.
+    #[arg(value_name = "NAME|KIND/NAME")]
+    pub(crate) what: Option<String>,
+    /// Only this namespace.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
 }
 
 /// `kubeconfig`.

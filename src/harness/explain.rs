@@ -1,12 +1,14 @@
 //! Why something failed or waits, as far as the cluster itself says: events, conditions, container states and last log lines of
-//! what is concerned. It collects and does not guess.
+//! what is concerned, and the first cause that shows in them. It collects and does not guess.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::diagnose::{self, Cause, Known};
 use crate::follow::Texts;
 use crate::observe::{Record, World};
 
@@ -21,6 +23,8 @@ const LINES: usize = 15;
 pub struct Explanation {
     /// What failed, in one sentence.
     pub summary: String,
+    /// The first real cause, as far as it shows, and what to change.
+    pub cause: Option<Cause>,
     /// Conditions and container states that are not as they should be.
     pub conditions: Vec<String>,
     /// Events of the objects concerned, oldest first.
@@ -42,16 +46,19 @@ pub struct Tail {
 
 /// Explains a failure that concerns some objects and pods, by UID.
 #[must_use]
-pub fn explain(summary: String, world: &World, concerned: &[String], texts: Option<&Texts>) -> Explanation {
+pub(crate) fn explain(summary: String, world: &World, concerned: &[String], texts: &Texts) -> Explanation {
     let uids: BTreeSet<&str> = concerned.iter().map(String::as_str).collect();
     let records: Vec<(&String, &Record)> =
         world.records.iter().filter(|(uid, _)| uids.contains(uid.as_str())).collect();
     let failed: Vec<&str> = records.iter().filter(|(_, record)| is_bad(record)).map(|(uid, _)| uid.as_str()).collect();
+    let all = concerned.iter().cloned().collect();
+    let known = Known { world, texts, now: Timestamp::now() };
     Explanation {
         summary,
+        cause: diagnose::diagnose(known, &all),
         conditions: records.iter().flat_map(|(_, record)| conditions(record)).collect(),
         events: events(world, &uids),
-        logs: texts.map_or_else(Vec::new, |texts| tails(texts, &uids, &failed)),
+        logs: tails(texts, &uids, &failed),
     }
 }
 
@@ -224,7 +231,7 @@ mod tests {
                     "involvedObject": {"kind": "Pod", "name": "a", "uid": "1"}}),
             ),
         );
-        let told = explain("it waits".into(), &world, &["1".to_owned()], None);
+        let told = explain("it waits".into(), &world, &["1".to_owned()], &Texts::new());
         assert_eq!(
             told.conditions,
             [

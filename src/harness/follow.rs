@@ -22,7 +22,7 @@ const KEPT: usize = 16 << 20;
 
 /// The log of one run of one container.
 #[derive(Debug, Clone, Default)]
-pub struct Text {
+pub(crate) struct Text {
     /// Name of the pod.
     pub pod: String,
     /// The pod's part.
@@ -184,6 +184,18 @@ async fn stream(
 }
 
 impl Text {
+    /// What was said before anyone followed.
+    pub(crate) fn of(pod: &Record, container: &str, said: &str) -> Self {
+        Self {
+            pod: pod.name.name.clone(),
+            role: Some(role(pod.object())),
+            container: container.to_owned(),
+            lines: said.lines().map(str::to_owned).collect(),
+            ended: true,
+            ..Self::default()
+        }
+    }
+
     fn push(&mut self, line: String) {
         self.bytes += line.len();
         self.lines.push(line);

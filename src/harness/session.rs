@@ -204,7 +204,7 @@ impl Session {
         self.observer.look(|world| {
             let mut concerned = self.pod_uids(world);
             concerned.extend(self.submitted.iter().map(|(_, uid)| uid.clone()));
-            self.follower.look(|texts| explain::explain(summary, world, &concerned, Some(texts)))
+            self.follower.look(|texts| explain::explain(summary, world, &concerned, texts))
         })
     }
 

@@ -4,6 +4,7 @@
 mod child;
 mod data;
 mod existing;
+mod explain;
 mod images;
 mod ingress;
 mod interrupts;

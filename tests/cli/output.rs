@@ -95,6 +95,7 @@ fn every_verb_gives_the_json_that_is_documented() {
     check("up", &["up"], 0);
     check("run", &["run", "good.json"], 0);
     check("run", &["run", "bad.json"], 1);
+    check("explain", &["explain", "bad"], 0);
     check("e2e", &["e2e", "bad"], 1);
     check("status", &["status"], 0);
     check("kubeconfig", &["kubeconfig"], 0);

@@ -7,6 +7,7 @@ mod consent;
 mod doctor;
 mod down;
 mod e2e;
+mod explain;
 mod export;
 mod image;
 mod kubeconfig;
@@ -115,6 +116,7 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
     match verb {
         Verb::Status => status::run(context).await,
         Verb::Logs(arguments) => logs::run(context, arguments).await,
+        Verb::Explain(arguments) => explain::run(context, arguments).await,
         Verb::Kubeconfig(arguments) => kubeconfig::run(context, arguments).await,
         Verb::Kubectl(arguments) => kubectl::run(context, arguments).await,
         Verb::Image(arguments) => image::run(context, arguments).await,

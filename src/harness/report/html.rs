@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::duration;
+use crate::diagnose::Cause;
 use crate::e2e::E2eReport;
 use crate::explain::Explanation;
 use crate::kin::PodReport;
@@ -193,6 +194,9 @@ fn timeline(scenario: &ScenarioReport) -> String {
 
 fn explained(explanation: &Explanation) -> String {
     let mut out = format!("<div class=\"explain\"><p><strong>{}</strong></p>\n", escape(&explanation.summary));
+    for (title, lines) in explanation.cause.iter().flat_map(Cause::parts) {
+        let _ = writeln!(out, "<h3>{}</h3><pre>{}</pre>", capital(title), escape(&lines.join("\n")));
+    }
     for (title, lines) in [("Conditions", &explanation.conditions), ("Events", &explanation.events)] {
         if !lines.is_empty() {
             let _ = writeln!(out, "<h3>{title}</h3><pre>{}</pre>", escape(&lines.join("\n")));
@@ -209,6 +213,10 @@ fn explained(explanation: &Explanation) -> String {
     }
     out.push_str("</div>\n");
     out
+}
+
+fn capital(word: &str) -> String {
+    word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect()
 }
 
 pub(super) fn escape(text: &str) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use crate::diagnose::Cause;
 use crate::e2e::E2eReport;
 use crate::error::Error;
 use crate::explain::Explanation;
@@ -67,6 +68,9 @@ fn suite(scenario: &ScenarioReport) -> TestSuite {
 #[must_use]
 pub(crate) fn text(explanation: &Explanation) -> String {
     let mut out = explanation.summary.clone();
+    for (title, lines) in explanation.cause.iter().flat_map(Cause::parts) {
+        let _ = write!(out, "\n{title}:\n  {}", lines.join("\n  "));
+    }
     for (title, lines) in [("conditions", &explanation.conditions), ("events", &explanation.events)] {
         if !lines.is_empty() {
             // Writing to a string cannot fail.

@@ -40,6 +40,7 @@ fn report() -> E2eReport {
         }],
         profiles: Default::default(),
         explanation: Some(Explanation {
+            cause: None,
             summary: "x".into(),
             conditions: vec!["pod/a-driver: container c: state: exit code 1: Error".into()],
             events: vec!["Warning pod/a-driver: BackOff: again".into()],

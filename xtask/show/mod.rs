@@ -1,25 +1,24 @@
 //! Reports as tables for people. Pure functions from a report to text.
 
+mod runs;
+
 use comfy_table::{Table, presets};
 use tinderbox::bench::BenchReport;
 use tinderbox::conformance::ConformanceReport;
 use tinderbox::doctor::{DoctorReport, Need};
-use tinderbox::e2e::{E2eReport, EverywhereReport};
-use tinderbox::explain::Explanation;
 use tinderbox::export::ExportReport;
 use tinderbox::image::{LoadReport, NodeImage, Pruned, Stored};
-use tinderbox::kin::PodReport;
 use tinderbox::kubectl::Access;
 use tinderbox::nodes::{NodeLine, PowerReport};
-use tinderbox::parity::{Difference, Parity};
 use tinderbox::providers::Arrival;
 use tinderbox::providers::embedded::snapshot::Snapshot;
 use tinderbox::report::duration;
-use tinderbox::run::{Outcome, RunReport};
 use tinderbox::scenario::Verdict;
 use tinderbox::snapshot::{RestoreReport, SaveReport};
 use tinderbox::status::{Line, StatusReport};
 use tinderbox::up::{DownReport, UpPlan, UpReport};
+
+pub(crate) use runs::{e2e, everywhere, inquiry, run};
 
 /// A table as kubectl draws it: columns, no lines.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
@@ -138,150 +137,6 @@ pub(crate) fn down(reports: &[DownReport]) -> String {
         })
         .collect();
     lines.join("\n")
-}
-
-/// Pods with phases and exit codes.
-pub(crate) fn pods(pods: &[PodReport]) -> String {
-    table(
-        &["POD", "PART", "PHASES", "EXIT CODES"],
-        pods.iter().map(|pod| {
-            let phases: Vec<String> =
-                pod.phases.iter().map(|entered| format!("{} {}", entered.phase, duration(entered.at_ms))).collect();
-            let codes: Vec<String> = pod
-                .containers
-                .iter()
-                .map(|container| {
-                    let code = container.exit_code.map_or_else(|| "-".to_owned(), |code| code.to_string());
-                    format!("{}={code}", container.name)
-                })
-                .collect();
-            vec![pod.name.clone(), format!("{:?}", pod.role).to_lowercase(), phases.join(", "), codes.join(" ")]
-        }),
-    )
-}
-
-/// What explains a failure.
-pub(crate) fn explanation(explanation: &Explanation) -> String {
-    let mut text = format!("why: {}", explanation.summary);
-    for (title, lines) in [("conditions", &explanation.conditions), ("events", &explanation.events)] {
-        if !lines.is_empty() {
-            text.push_str(&format!("\n{title}:\n  {}", lines.join("\n  ")));
-        }
-    }
-    for tail in &explanation.logs {
-        text.push_str(&format!("\nlast lines of {} ({}):\n  {}", tail.pod, tail.container, tail.lines.join("\n  ")));
-    }
-    text
-}
-
-/// What became of a run.
-pub(crate) fn run(report: &RunReport) -> String {
-    let word = match report.outcome {
-        Outcome::Succeeded => "succeeded",
-        Outcome::Failed => "FAILED",
-        Outcome::Applied => "is applied",
-    };
-    let mut text = String::new();
-    if !report.pods.is_empty() {
-        text.push_str(&pods(&report.pods));
-        text.push('\n');
-    }
-    for line in &report.timelines {
-        text.push_str(&format!("{line}\n"));
-    }
-    text.push_str(&format!("{} {word} in {}", report.app, duration(report.took_ms)));
-    if let Some(why) = &report.explanation {
-        text.push('\n');
-        text.push_str(&explanation(why));
-    }
-    text
-}
-
-/// The scenarios of several places, and how these compare.
-pub(crate) fn everywhere(report: &EverywhereReport) -> String {
-    let mut text = String::new();
-    for place in &report.places {
-        text.push_str(&format!("== {}\n{}\n\n", place.provider, e2e(place)));
-    }
-    let Parity { places, scenarios } = &report.parity;
-    let mut head = vec!["SCENARIO"];
-    head.extend(places.iter().map(|place| place.as_str()));
-    head.push("DIFFERENCES");
-    let head: Vec<String> = head.into_iter().map(str::to_uppercase).collect();
-    let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    text.push_str(&table(
-        &head,
-        scenarios.iter().map(|row| {
-            let mut cells = vec![row.scenario.clone()];
-            cells.extend(row.results.iter().map(|result| match result {
-                Some((Verdict::Passed, ms)) => duration(*ms),
-                Some((Verdict::Failed, _)) => "FAILED".to_owned(),
-                None => "did not run".to_owned(),
-            }));
-            let unknown = row.differences.iter().filter(|difference| difference.because.is_none()).count();
-            cells.push(match (row.differences.len(), unknown) {
-                (0, _) => "none".to_owned(),
-                (all, 0) => format!("{all} listed"),
-                (all, unknown) => format!("{} listed, {unknown} UNKNOWN", all - unknown),
-            });
-            cells
-        }),
-    ));
-    for (scenario, difference) in report.parity.faults() {
-        let Difference { object, aspect, value, only_in, .. } = difference;
-        let object = if object.is_empty() { String::new() } else { format!(" of {object}") };
-        text.push_str(&format!("\n{scenario}: {aspect}{object}: only in {only_in}: {value}"));
-    }
-    text
-}
-
-/// The scenarios and what they came to.
-pub(crate) fn e2e(report: &E2eReport) -> String {
-    let mut text = String::new();
-    for scenario in &report.scenarios {
-        let checks = scenario.checks.iter().filter(|check| check.passed).count();
-        text.push_str(&format!(
-            "{}: {} ({checks} of {} checks, {})\n",
-            scenario.name,
-            if scenario.verdict == Verdict::Passed { "passed" } else { "FAILED" },
-            scenario.checks.len(),
-            scenario
-                .phases
-                .iter()
-                .map(|phase| format!("{} {}", phase.name, duration(phase.took_ms)))
-                .collect::<Vec<_>>()
-                .join(", "),
-        ));
-        for check in scenario.checks.iter().filter(|check| !check.passed) {
-            text.push_str(&format!("  failed: {}: {}\n", check.what, check.detail.as_deref().unwrap_or_default()));
-        }
-        if !scenario.pods.is_empty() {
-            text.push_str(&indent(&pods(&scenario.pods)));
-            text.push('\n');
-        }
-        for line in &scenario.timelines {
-            text.push_str(&format!("  {line}\n"));
-        }
-        if let Some(why) = &scenario.explanation {
-            text.push_str(&indent(&explanation(why)));
-            text.push('\n');
-        }
-        text.push('\n');
-    }
-    text.push_str(&table(
-        &["SCENARIO", "RESULT", "TIME", "PODS"],
-        report.scenarios.iter().map(|scenario| {
-            let word = if scenario.verdict == Verdict::Passed { "passed" } else { "FAILED" };
-            vec![scenario.name.clone(), word.to_owned(), duration(scenario.took_ms), scenario.pods.len().to_string()]
-        }),
-    ));
-    let down = report.down_ms.map(|ms| format!(", down {}", duration(ms))).unwrap_or_default();
-    text.push_str(&format!("\n\nup {}{down}, all together {}", duration(report.up_ms), duration(report.took_ms)));
-    text
-}
-
-fn indent(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The nodes of a cluster.
