@@ -27,7 +27,7 @@ spec:
 
 async fn served() -> Served {
     let served = Served::start().await;
-    for kind in ["sparkapplications", "scheduledsparkapplications"] {
+    for kind in ["sparkapplications", "scheduledsparkapplications", "sparkconnects"] {
         let path = format!("{}/../manifests/platform/spark-operator/crds/{kind}.yaml", env!("CARGO_MANIFEST_DIR"));
         served.out(&["apply", "--server-side", "-f", &path]).await;
         let name = format!("crd/{kind}.sparkoperator.k8s.io");
@@ -137,4 +137,19 @@ async fn the_policy_refuses_what_a_submission_would() {
             (answer, _) => panic!("{name} {spec}: the policy says {answer:?}, and a submission {ours:?}"),
         }
     }
+}
+
+/// Servers of Spark Connect are not started here, and who wants one is told so.
+#[tokio::test]
+async fn spark_connect_is_refused_with_its_reason() {
+    let served = served().await;
+    let policy = format!("{}/../manifests/platform/spark-operator/admission.yaml", env!("CARGO_MANIFEST_DIR"));
+    served.out(&["apply", "-f", &policy]).await;
+    let server = json!({"apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect", "metadata": {"name": "connect"},
+        "spec": {"sparkVersion": "4.0.1", "server": {"cores": 1}, "executor": {"instances": 1}}});
+    served.out(&["create", "namespace", "spark-jobs"]).await;
+    let said = served.kubectl_with(&["-n", "spark-jobs", "create", "-f", "-"], &server.to_string()).await;
+    let words = "SparkConnect is not supported by this operator; use a SparkApplication, or upstream's operator";
+    assert!(!said.ok && said.err.contains(words), "{said:?}");
+    assert!(served.out(&["get", "sparkconn", "-A"]).await.is_empty());
 }

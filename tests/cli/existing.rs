@@ -96,6 +96,7 @@ fn what_is_brought_in_is_taken_out_and_nothing_else() {
       make namespace/spark-operator
       make customresourcedefinition/sparkapplications.sparkoperator.k8s.io
       make customresourcedefinition/scheduledsparkapplications.sparkoperator.k8s.io
+      make customresourcedefinition/sparkconnects.sparkoperator.k8s.io
       make serviceaccount/spark-operator
       make clusterrole/spark-operator
       make clusterrolebinding/spark-operator
@@ -103,6 +104,8 @@ fn what_is_brought_in_is_taken_out_and_nothing_else() {
       make rolebinding/spark-operator-leader
       make validatingadmissionpolicy/spark-applications.sparkoperator.k8s.io
       make validatingadmissionpolicybinding/spark-applications.sparkoperator.k8s.io
+      make validatingadmissionpolicy/spark-connect.sparkoperator.k8s.io
+      make validatingadmissionpolicybinding/spark-connect.sparkoperator.k8s.io
       start the process that runs the platform
     ");
     let up = guest.up(&["--context", "theirs", "--yes", "-o", "json"]).json(0);
@@ -200,7 +203,12 @@ fn one_namespace_is_enough_where_the_kinds_are_defined() {
     };
     define(crds.join("sparkapplications.yaml"));
     let undefined = guest.up(&within).failed(2);
-    assert!(undefined.contains("cannot bring: scheduledsparkapplications.sparkoperator.k8s.io\n"), "{undefined}");
+    assert!(
+        undefined.contains(
+            "cannot bring: scheduledsparkapplications.sparkoperator.k8s.io, sparkconnects.sparkoperator.k8s.io\n"
+        ),
+        "{undefined}"
+    );
     define(crds);
     let powerless = guest.up(&within).failed(2);
     assert!(powerless.contains("patch roles.rbac.authorization.k8s.io in spark-jobs"), "{powerless}");
