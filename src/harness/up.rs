@@ -97,13 +97,13 @@ pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
 }
 
 /// What `up` brings into a cluster.
-struct Platform {
-    objects: Vec<Object>,
+pub(crate) struct Platform {
+    pub(crate) objects: Vec<Object>,
     /// Definitions of kinds that must be there already.
     definitions: Vec<String>,
 }
 
-fn platform(project: &Project, scope: &Scope) -> Result<Platform, Error> {
+pub(crate) fn platform(project: &Project, scope: &Scope) -> Result<Platform, Error> {
     let objects = match project.platform() {
         Some(path) => manifest::load(&path)?,
         None => Vec::new(),

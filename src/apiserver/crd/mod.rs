@@ -1,6 +1,7 @@
 //! Custom resource definitions: what kinds they serve and how, whether they are well formed, and when their names are
 //! accepted, and their rules in CEL. It must not know requests or the store.
 
+mod approval;
 mod kind;
 mod names;
 mod openapi;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tinderbox_api::names;
 
 use super::kind::{list, text, texts};
-use super::{openapi, rules, structural};
+use super::{approval, openapi, rules, structural};
 use crate::error::FieldError;
 use crate::schema::Path;
 
@@ -25,6 +25,7 @@ pub fn validate(crd: &Value) -> Vec<FieldError> {
         errors.push(FieldError::invalid("metadata.name", &json!(name), detail));
     }
     check_spec(spec, &mut errors);
+    errors.extend(approval::check(crd, None));
     errors
 }
 
@@ -48,6 +49,7 @@ pub fn validate_update(crd: &Value, old: &Value) -> Vec<FieldError> {
     same("spec.group", &spec["group"], &old_spec["group"]);
     same("spec.names.plural", &spec["names"]["plural"], &old_spec["names"]["plural"]);
     stored_versions(crd, &mut errors);
+    errors.extend(approval::check(crd, Some(old)));
     errors
 }
 

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod kind;
+mod operator;
 mod scale;
 mod spark;
 
@@ -17,7 +18,7 @@ use crate::suggest;
 const CLUSTER: &str = "bench";
 
 /// The figures that can be asked for by name, in the order in which they are measured.
-pub const FIGURES: [&str; 20] = [
+pub const FIGURES: [&str; 23] = [
     "up-first",
     "up-again",
     "pod-running",
@@ -32,6 +33,9 @@ pub const FIGURES: [&str; 20] = [
     "scale-list",
     "scale-pods",
     "scale-memory",
+    "operator-submit",
+    "operator-many",
+    "operator-memory",
     "kind-up",
     "kind-e2e",
     "kind-down",
@@ -145,7 +149,10 @@ pub async fn bench(
         if wanted(&FIGURES[8..14]) {
             figures.extend(scale::measure(talk).await?);
         }
-        if wanted(&FIGURES[14..]) {
+        if wanted(&FIGURES[14..17]) {
+            figures.extend(operator::measure(&own, talk).await?);
+        }
+        if wanted(&FIGURES[17..]) {
             // It is a cluster of another place that may take the name now.
             place.down().await?;
             figures.extend(kind::measure(&own, talk).await?);

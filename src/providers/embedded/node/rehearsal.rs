@@ -28,6 +28,7 @@ use crate::folder::Folder;
 pub struct Rehearsal {
     cluster: Cluster,
     folder: Folder,
+    port: u16,
     _dir: TempDir,
 }
 
@@ -51,13 +52,19 @@ impl Rehearsal {
         let listeners = listeners.map(|bound| bound.listener);
         let cluster = Cluster::over(runtime, capacity, &folder, &Settings::default(), listeners).await?;
         write_kubeconfig(&folder, &cluster.pki, number)?;
-        Ok(Self { cluster, folder, _dir: dir })
+        Ok(Self { cluster, folder, port: number, _dir: dir })
     }
 
     /// The administrator's kubeconfig.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.kubeconfig()
+    }
+
+    /// URL of its API.
+    #[must_use]
+    pub fn server(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
     }
 
     /// Ends it; nothing of it stays.
