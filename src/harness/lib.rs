@@ -28,6 +28,7 @@ pub mod event;
 pub mod explain;
 pub mod export;
 mod follow;
+mod history;
 pub mod image;
 mod images;
 pub mod inquire;

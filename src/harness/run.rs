@@ -11,6 +11,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, Talk};
 use crate::explain::Explanation;
+use crate::history;
 use crate::images;
 use crate::kin::{self, PodReport, millis};
 use crate::manifest;
@@ -61,6 +62,8 @@ pub struct RunReport {
     pub pods: Vec<PodReport>,
     /// How far its Spark applications came, and when.
     pub timelines: Vec<Timeline>,
+    /// Where the history server shows them.
+    pub links: Vec<String>,
     /// What explains a failure.
     pub explanation: Option<Explanation>,
 }
@@ -110,13 +113,16 @@ pub async fn run(
         Ok(()) => Outcome::Succeeded,
         Err(_) => Outcome::Failed,
     };
+    let took_ms = millis(Instant::now(), session.began);
+    let links = history::links(project, cluster, &session.applications()).await;
     Ok(RunReport {
         app: app.to_owned(),
         outcome,
-        took_ms: millis(Instant::now(), session.began),
+        took_ms,
         objects: session.submitted(),
         pods: session.pods(),
         timelines: session.timelines(),
+        links,
         explanation: verdict.err().map(|why| session.explain(why)),
     })
 }

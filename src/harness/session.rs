@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::apply::{self, Earlier};
 use crate::cluster::{Cluster, Resource};
@@ -127,6 +128,17 @@ impl Session {
         self.observer.look(|world| {
             let uids = self.pod_uids(world);
             uids.iter().map(|uid| pod_report(&world.records[uid], self.began)).collect()
+        })
+    }
+
+    /// The Spark applications of the submission, as they are now, those that it has started included.
+    #[must_use]
+    pub(crate) fn applications(&self) -> Vec<Value> {
+        let kin = self.kin.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.observer.look(|world| {
+            let all = kin.all(world);
+            let found = world.of_kind("SparkApplication").filter(|(uid, _)| all.contains(*uid));
+            found.map(|(_, record)| record.object().clone()).collect()
         })
     }
 

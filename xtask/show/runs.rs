@@ -83,6 +83,9 @@ pub(crate) fn run(report: &RunReport) -> String {
     for line in &report.timelines {
         text.push_str(&format!("{line}\n"));
     }
+    for link in &report.links {
+        text.push_str(&format!("history: {link}\n"));
+    }
     text.push_str(&format!("{} {word} in {}", report.app, duration(report.took_ms)));
     if let Some(why) = &report.explanation {
         text.push('\n');
