@@ -1,0 +1,11 @@
+//! GitOps: objects from sources, and what has to be done so that a cluster has them. Rendering, comparing, planning and health
+//! are pure; the controller knows a Kubernetes client and nothing of who answers it.
+
+mod error;
+pub mod kustomize;
+pub mod manifest;
+pub mod source;
+pub mod tree;
+
+pub use error::{Error, Result};
+pub use manifest::Object;
