@@ -2,9 +2,12 @@
 //! are pure; the controller knows a Kubernetes client and nothing of who answers it.
 
 mod error;
+pub mod health;
 pub mod kustomize;
 pub mod manifest;
+pub mod project;
 pub mod source;
+pub mod sync;
 pub mod tree;
 
 pub use error::{Error, Result};

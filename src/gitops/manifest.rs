@@ -3,10 +3,28 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::Value;
 use tinderbox_api::manifest::Spans;
 
 use crate::error::{Error, Result};
+
+/// Kind, namespace and name of an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ObjectName {
+    /// Kind, as in `Pod`.
+    pub kind: String,
+    /// Namespace; empty for cluster-wide objects.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl std::fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.kind.to_lowercase(), self.name)
+    }
+}
 
 /// An object of a manifest.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +49,17 @@ impl Object {
                 let at = spans.find(&path);
                 format!("{file}:{}:{}", at.line, at.column)
             }
+        }
+    }
+
+    /// Kind, namespace and name.
+    #[must_use]
+    pub fn name(&self) -> ObjectName {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        ObjectName {
+            kind: text(&self.value["kind"]),
+            namespace: text(&self.value["metadata"]["namespace"]),
+            name: text(&self.value["metadata"]["name"]),
         }
     }
 }

@@ -31,7 +31,6 @@ pub mod image;
 mod images;
 pub mod kin;
 pub mod kubectl;
-pub mod kustomize;
 pub mod logs;
 pub mod manifest;
 mod moment;
