@@ -23,8 +23,6 @@ pub const IGNORE_HEALTH: &str = "argocd.argoproj.io/ignore-healthcheck";
 pub const IGNORE_RESTART_POLICY: &str = "argocd.argoproj.io/ignore-restart-policy";
 /// Leave for a deletion that asks for it.
 pub const DELETION_APPROVED: &str = "argocd.argoproj.io/deletion-approved";
-/// File, line and column that an object comes from. Ours, not Argo CD's.
-pub const ORIGIN: &str = "tinderbox.dev/origin";
 /// Helm's word for hooks.
 pub const HELM_HOOK: &str = "helm.sh/hook";
 /// Helm's word for when hooks are deleted.
@@ -33,7 +31,7 @@ pub const HELM_HOOK_DELETE_POLICY: &str = "helm.sh/hook-delete-policy";
 pub const HELM_HOOK_WEIGHT: &str = "helm.sh/hook-weight";
 /// An application with this takes its objects along when it is deleted.
 pub const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
-/// Keeps a hook until its sync has seen how it ended.
+/// By this Argo CD keeps a hook until its sync has seen how it ended.
 pub const HOOK_FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";
 /// The field manager of server-side apply.
 pub const MANAGER: &str = "argocd-controller";

@@ -65,6 +65,13 @@ impl Repository {
         Ok(format!("{}{mark}", head.trim()))
     }
 
+    /// The branch that the working tree is on, if it is on one.
+    #[must_use]
+    pub fn branch(&self) -> Option<String> {
+        let name = git(&self.root, &["symbolic-ref", "--quiet", "--short", "HEAD"], "read the branch").ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+
     /// The id of the commit that a branch, a tag or an id means.
     ///
     /// # Errors
