@@ -1,6 +1,8 @@
 //! What becomes of an application: sync, health, objects, the operation under way and those before. The structure only.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::application::{Destination, IgnoreDifference};
 use super::operation::{Initiator, Operation};
@@ -165,33 +167,6 @@ record! {
         revisions: Vec<String>,
     }
 
-    /// What a sync did with an object.
-    #[schemars(extend("required" = ["group", "kind", "name", "namespace", "version"]))]
-    ResourceResult {
-        /// Its group.
-        group: String,
-        /// Its version.
-        version: String,
-        /// Its kind.
-        kind: String,
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-        /// `Synced`, `SyncFailed`, `Pruned` or `PruneSkipped`.
-        status: String,
-        /// What was said of it.
-        message: String,
-        /// The phase that it is a hook of.
-        hook_type: String,
-        /// `Running`, `Succeeded`, `Failed` or `Error`.
-        hook_phase: String,
-        /// The phase.
-        sync_phase: String,
-        /// Images.
-        images: Vec<String>,
-    }
-
     /// What can be said of an application in a line.
     Summary {
         /// Links.
@@ -203,3 +178,38 @@ record! {
 }
 
 always!(SyncState, HealthReport, Operation);
+
+/// What a sync did with an object. What tells objects apart is written even where it is empty.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["group", "kind", "name", "namespace", "version"]))]
+pub struct ResourceResult {
+    /// Its group.
+    pub group: String,
+    /// Its version.
+    pub version: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// `Synced`, `SyncFailed`, `Pruned` or `PruneSkipped`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub status: String,
+    /// What was said of it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The phase that it is a hook of.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hook_type: String,
+    /// `Running`, `Succeeded`, `Failed` or `Error`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hook_phase: String,
+    /// The phase.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sync_phase: String,
+    /// Images.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+}
