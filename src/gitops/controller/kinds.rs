@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kube::api::Api;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -11,11 +12,14 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 use tinderbox_client::cache::Cache;
 use tinderbox_client::error::Doing;
-use tinderbox_client::{Change, ObjectKey, Result};
+use tinderbox_client::{Change, Error, ObjectKey, Result};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::sync::Key;
+
+/// How long the first list of a kind may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 type Handler = Arc<dyn Fn(&Change<'_, DynamicObject>) + Send + Sync>;
 
@@ -66,8 +70,13 @@ impl Kinds {
                 }
             }
         };
-        found.cache.synced().await?;
-        Ok(Some(found))
+        let what = || {
+            format!("cannot list {kind} in {api_version}: see whether the controller's account may list and watch it")
+        };
+        match tokio::time::timeout(PATIENCE, found.cache.synced()).await {
+            Ok(synced) => synced.map(|()| Some(found)),
+            Err(_) => Err(Error::Invalid(what())),
+        }
     }
 
     /// A kind that is known already.

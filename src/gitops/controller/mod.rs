@@ -166,10 +166,7 @@ async fn reconcile(key: ObjectKey, context: Context) -> Result<Action> {
         Ok((_, project)) => match observe::source_of(&app) {
             Err(wrong) => (give_up(&mut new, "InvalidSpecError", vec![wrong], now), None),
             Ok(source) => match observe::view(&context, &app, source, String::new()).await? {
-                Err(wrong) => {
-                    let wrong = format!("Failed to load target state: {wrong}");
-                    (give_up(&mut new, "ComparisonError", vec![wrong], now), None)
-                }
+                Err(wrong) => (give_up(&mut new, "ComparisonError", vec![wrong], now), None),
                 Ok(view) => proceed(&context, &mut new, &project, &view, now).await?,
             },
         },

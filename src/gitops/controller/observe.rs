@@ -7,7 +7,8 @@ use futures::StreamExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 use tinderbox_api::gitops::{Application, ApplicationSource, marks};
-use tinderbox_client::Result;
+use tinderbox_client::error::chain;
+use tinderbox_client::{Error, Result};
 
 use super::desired::{Desired, defined, desired};
 use super::kinds::Kind;
@@ -54,8 +55,12 @@ pub(super) async fn view(
         return Ok(Err(wrong));
     }
     match context.sources.render(source, revision).await {
-        Ok(rendered) => look(context, app, rendered).await.map(Ok),
-        Err(error) => Ok(Err(tinderbox_client::error::chain(&error))),
+        Ok(rendered) => match look(context, app, rendered).await {
+            Ok(view) => Ok(Ok(view)),
+            Err(Error::Invalid(why)) => Ok(Err(format!("Failed to load live state: {why}"))),
+            Err(error) => Err(error),
+        },
+        Err(error) => Ok(Err(format!("Failed to load target state: {}", chain(&error)))),
     }
 }
 
@@ -106,16 +111,19 @@ async fn look(context: &Context, app: &Application, rendered: Rendered) -> Resul
     Ok(view)
 }
 
-/// The objects of a kind that are an application's and that it should not have any more.
-pub(super) fn extra(kind: &Kind, app: &str, wanted: &BTreeSet<Key>) -> Vec<Pair> {
-    let is_its_own =
-        |value: &Value| compare::owner(value) == Some(app) && !is_hook(value) && !wanted.contains(&Key::of(value));
+/// The objects of a kind that are an application's and that it should not have any more. Hooks are none of them.
+fn extra(kind: &Kind, app: &str, wanted: &BTreeSet<Key>) -> Vec<Pair> {
+    let surplus = owned(kind, app).into_iter().filter(|value| !is_hook(value) && !wanted.contains(&Key::of(value)));
+    surplus.map(|live| Pair { target: None, live: Some(live), modified: true }).collect()
+}
+
+/// The objects of a kind that are an application's, hooks included.
+pub(super) fn owned(kind: &Kind, app: &str) -> Vec<Value> {
     let marked =
         kind.cache.list().into_iter().filter(|object| {
             object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(marks::TRACKING_ID))
         });
-    let values = marked.map(|object| kind.value(&object)).filter(is_its_own);
-    values.map(|live| Pair { target: None, live: Some(live), modified: true }).collect()
+    marked.map(|object| kind.value(&object)).filter(|value| compare::owner(value) == Some(app)).collect()
 }
 
 async fn compared(context: &Context, app: &Application, mut target: Value) -> Pair {
@@ -135,30 +143,33 @@ async fn compared(context: &Context, app: &Application, mut target: Value) -> Pa
     if let Some(modified) = context.remembered(&key, hash) {
         return Pair { target: Some(target), live: Some(live), modified };
     }
+    let by_manager = ignored.iter().any(|one| !one.managed_fields_managers.is_empty());
     let modified = match predicted(context, &key, &target).await {
-        Some((wanted, full)) => compare::differ(&wanted, full.as_ref().unwrap_or(&live), ignored),
+        Some(wanted) => {
+            // The cache may be behind, and it knows nothing of managers: then the object itself is asked for.
+            let is_behind = wanted["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"];
+            let fresh = if is_behind || by_manager { fresh(context, &key).await } else { None };
+            compare::differ(&wanted, fresh.as_ref().unwrap_or(&live), ignored)
+        }
         None => true,
     };
     context.remember(&key, hash, modified);
     Pair { target: Some(target), live: Some(live), modified }
 }
 
-/// What an object would be if it were applied, and what it is with all of its metadata. Nothing when the API refuses: then it
-/// differs, and the sync will say why it cannot be.
-async fn predicted(context: &Context, key: &Key, target: &Value) -> Option<(Value, Option<Value>)> {
+/// What an object would be if it were applied. Nothing when the API refuses: then it differs, and the sync will say why it
+/// cannot be.
+async fn predicted(context: &Context, key: &Key, target: &Value) -> Option<Value> {
     let kind = context.kinds.known_kind(key)?;
     let api = kind.api(context.kinds.client(), &key.namespace);
-    let params = PatchParams {
-        dry_run: true,
-        force: true,
-        field_manager: Some(marks::MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
+    let manager = Some(marks::MANAGER.to_owned());
+    let params = PatchParams { dry_run: true, force: true, field_manager: manager, ..PatchParams::default() };
     let wanted = api.patch(&key.name, &params, &Patch::Apply(target)).await.ok()?;
-    // The cache drops who manages which field; whoever wants to know asks again.
-    let full = match api.get_opt(&key.name).await {
-        Ok(Some(full)) => Some(kind.value(&full)),
-        _ => None,
-    };
-    Some((kind.value(&wanted), full))
+    Some(kind.value(&wanted))
+}
+
+async fn fresh(context: &Context, key: &Key) -> Option<Value> {
+    let kind = context.kinds.known_kind(key)?;
+    let found = kind.api(context.kinds.client(), &key.namespace).get_opt(&key.name).await.ok()??;
+    Some(kind.value(&found))
 }

@@ -1,5 +1,6 @@
 //! The operation of an application: begun, carried on by a turn, ended, tried again. The state is what stands in the status.
 
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tinderbox_api::gitops::{AppProject, Application, History, OperationState, SyncOperation, SyncResult, marks};
@@ -12,6 +13,8 @@ use crate::sync::{Act, Operation, Outcome, Results, Settings, Settled, Sync, Tur
 
 /// How often a sync that a window keeps back looks again.
 const WINDOW_PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
+/// Objects that are tried or written side by side.
+const TOGETHER: usize = 16;
 /// How many syncs are remembered when nothing is said of it.
 const HISTORY: i64 = 10;
 
@@ -165,10 +168,9 @@ async fn own_view(
 async fn turn(acting: &Acting<'_>, results: &mut Results) -> Settled {
     let mut turn = acting.sync.turn(results);
     if let Turn::Check(all) = &turn {
-        let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
-        for index in all {
-            outcomes.push((*index, acting.check(&acting.sync.tasks[*index]).await));
-        }
+        let checks =
+            all.clone().into_iter().map(|index| async move { (index, acting.check(&acting.sync.tasks[index]).await) });
+        let outcomes: Vec<(usize, Outcome)> = stream::iter(checks).buffered(TOGETHER).collect().await;
         if let Some(settled) = acting.sync.checked(results, &outcomes) {
             return settled;
         }
@@ -180,8 +182,11 @@ async fn turn(acting: &Acting<'_>, results: &mut Results) -> Settled {
         Turn::End(phase, message, last) => finish(acting, phase, message, last).await,
         Turn::Do(acts) => {
             let mut outcomes: Vec<(Act, Outcome)> = Vec::new();
-            for act in acts {
-                outcomes.push((act, acting.act(act).await));
+            // Kinds come one after the other, the objects of a kind together.
+            let kind = |act: &Act| (std::mem::discriminant(act), &acting.sync.tasks[act.task()].key.kind);
+            for alike in acts.chunk_by(|one, two| kind(one) == kind(two)) {
+                let doing = alike.iter().copied().map(|act| async move { (act, acting.act(act).await) });
+                outcomes.extend(stream::iter(doing).buffered(TOGETHER).collect::<Vec<_>>().await);
             }
             match acting.sync.settle(results, &outcomes) {
                 Settled::End(phase, message, last) => finish(acting, phase, message, last).await,

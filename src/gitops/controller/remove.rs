@@ -1,7 +1,5 @@
 //! The end of an application: with its finalizer it takes its objects along, without it leaves them.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::PropagationPolicy;
@@ -28,8 +26,10 @@ pub(super) async fn remove(context: &Context, app: &Application, now: Timestamp)
     let confirmed = operate::approved(app).is_some();
     let (mut left, mut wrong) = (0, Vec::new());
     for kind in context.kinds.all() {
-        for pair in observe::extra(&kind, &name, &BTreeSet::new()) {
-            let Some(live) = pair.live.filter(|live| !has_option(live, "Delete=false")) else { continue };
+        for live in observe::owned(&kind, &name) {
+            if has_option(&live, "Delete=false") {
+                continue;
+            }
             let key = Key::of(&live);
             left += 1;
             if has_option(&live, "Delete=confirm") && !confirmed {

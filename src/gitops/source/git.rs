@@ -14,6 +14,7 @@ use crate::tree::{Disk, Tree, below, has_folder};
 #[derive(Debug, Clone)]
 pub struct Repository {
     root: PathBuf,
+    git_dir: PathBuf,
 }
 
 /// A commit in a few words.
@@ -36,13 +37,21 @@ impl Repository {
     /// When there is none, or git is missing.
     pub fn around(dir: &Path) -> Result<Self> {
         let found = git(dir, &["rev-parse", "--show-toplevel"], &format!("find the repository of {}", dir.display()))?;
-        Ok(Self { root: PathBuf::from(found.trim()) })
+        let root = PathBuf::from(found.trim());
+        let git_dir = git(&root, &["rev-parse", "--absolute-git-dir"], "find the folder of git itself")?;
+        Ok(Self { root, git_dir: PathBuf::from(git_dir.trim()) })
     }
 
     /// Its root folder.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What changes whenever the working tree gets another commit.
+    #[must_use]
+    pub fn head(&self) -> Vec<u8> {
+        ["HEAD", "logs/HEAD"].iter().filter_map(|file| std::fs::read(self.git_dir.join(file)).ok()).flatten().collect()
     }
 
     /// The working tree, uncommitted changes included.

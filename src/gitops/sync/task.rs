@@ -165,8 +165,7 @@ impl Sync {
     /// There is more than one step.
     pub(super) fn has_steps(&self) -> bool {
         let step = |task: &Task| (task.phase, task.wave);
-        self.tasks.first().map(step)
-            != self.tasks.iter().filter(|task| task.phase != Phase::SyncFail).next_back().map(step)
+        self.tasks.first().map(step) != self.tasks.iter().rfind(|task| task.phase != Phase::SyncFail).map(step)
     }
 }
 
