@@ -91,7 +91,7 @@ mod tests {
     fn objects_get_namespaces_and_marks() {
         let text = "\
 apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n---\n\
-apiVersion: v1\nkind: Namespace\nmetadata: {name: n, namespace: wrong}\n---\n\
+apiVersion: v1\nkind: Namespace\nmetadata: {name: jobs, namespace: wrong}\n---\n\
 apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: jobs}\n---\n\
 apiVersion: batch/v1\nkind: Job\nmetadata: {name: j, annotations: {argocd.argoproj.io/hook: PreSync}}\n---\n\
 apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {group: g.h, names: {kind: K}, scope: Cluster}\n---\n\
@@ -109,7 +109,7 @@ apiVersion: g.h/v1\nkind: K\nmetadata: {name: k}\n";
             ids,
             [
                 "app:/ConfigMap:jobs/m",
-                "app:/Namespace:/n",
+                "app:/Namespace:/jobs",
                 "app:apiextensions.k8s.io/CustomResourceDefinition:jobs/a",
                 "app:g.h/K:/k",
             ]

@@ -79,6 +79,10 @@ pub(super) async fn carry_on(
     let Some(asked) = state.operation.sync.clone() else {
         return Ok(end(app, state, Operation::Error, "the operation asks for nothing: it has no sync", now));
     };
+    if !asked.manifests.is_empty() {
+        let wrong = "operation.sync.manifests are not synced here: put them into the source";
+        return Ok(end(app, state, Operation::Error, wrong, now));
+    }
     let by = state.operation.initiated_by.clone().unwrap_or_default();
     let windows = &project.spec.sync_windows;
     let may = window::allows(windows, app, !by.automated.unwrap_or_default(), now);

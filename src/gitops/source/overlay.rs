@@ -15,6 +15,10 @@ const DIR: &str = kustomize::DETACHED;
 
 /// Renders the kustomization of `dir` with an application's options.
 pub(super) fn render(tree: &dyn Tree, dir: &Path, options: &KustomizeSource) -> Result<Vec<Object>> {
+    if options.common_annotations_envsubst.unwrap_or_default() {
+        let wrong = "kustomize.commonAnnotationsEnvsubst: no variables are known here: write the values out";
+        return Err(Error::at(tree.show(dir).display(), wrong));
+    }
     let up = |path: &str| format!("../{}/{path}", dir.display());
     let mut wanted = json!({"resources": [format!("../{}", dir.display())]});
     let mut put = |key: &str, value: Value| {
