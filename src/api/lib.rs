@@ -8,6 +8,7 @@ mod record;
 pub mod certificates;
 pub mod crd;
 pub mod cron;
+pub mod gitops;
 pub mod manifest;
 pub mod names;
 pub mod pools;

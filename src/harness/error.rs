@@ -102,6 +102,21 @@ pub enum Error {
     Internal(String),
 }
 
+impl From<tinderbox_gitops::Error> for Error {
+    fn from(error: tinderbox_gitops::Error) -> Self {
+        match error {
+            tinderbox_gitops::Error::File { act, path, source } => Self::File { act, path, source },
+            tinderbox_gitops::Error::Document { place, message } => Self::Document { place, message },
+            error @ tinderbox_gitops::Error::Git { .. } => Self::Usage {
+                message: error.to_string(),
+                hint: Some(
+                    "run it in a clone of the repository, and name a revision that `git rev-parse` knows".to_owned(),
+                ),
+            },
+        }
+    }
+}
+
 impl Error {
     /// A request to the API that failed.
     pub(crate) fn api(act: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {

@@ -4,23 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-
-/// Kind, namespace and name of an object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct ObjectName {
-    /// Kind, as in `Pod`.
-    pub kind: String,
-    /// Namespace; empty for cluster-wide objects.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
-}
-
-impl std::fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.kind.to_lowercase(), self.name)
-    }
-}
+pub use tinderbox_gitops::manifest::ObjectName;
 
 /// What part a pod has in a job; it decides whose log is worth following.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -34,7 +34,6 @@ mod images;
 pub mod inquire;
 pub mod kin;
 pub mod kubectl;
-pub mod kustomize;
 pub mod logs;
 pub mod manifest;
 mod moment;

@@ -3,6 +3,7 @@
 mod collection;
 mod cronjobs;
 mod daemonsets;
+mod gitops;
 mod jobs;
 mod node;
 mod nodes;

@@ -1,0 +1,120 @@
+//! The definitions of the three kinds, as they are applied to a cluster.
+//! Upstream rule: the kubebuilder markers in `pkg/apis/application/v1alpha1` of argoproj/argo-cd.
+
+use serde_json::{Value, json};
+
+use super::{
+    AppProjectSpec, AppProjectStatus, ApplicationSetSpec, ApplicationSetStatus, ApplicationSpec, ApplicationStatus,
+    GROUP, Operation, VERSION,
+};
+use crate::crd::{Column, Definition, schema_of};
+
+/// The definitions of Application, AppProject and ApplicationSet.
+#[must_use]
+pub fn definitions() -> [Value; 3] {
+    let application = Definition {
+        group: GROUP,
+        version: VERSION,
+        kind: "Application",
+        plural: "applications",
+        short_name: "app",
+        approved: None,
+        columns: &[
+            Column("Sync Status", "string", ".status.sync.status"),
+            Column("Health Status", "string", ".status.health.status"),
+            Column("Revision", "string", ".status.sync.revision"),
+            Column("Project", "string", ".spec.project"),
+        ],
+        cluster: false,
+        // The status is written together with the operation that it takes over.
+        status: false,
+        fields: vec![
+            ("spec", schema_of::<ApplicationSpec>()),
+            ("operation", schema_of::<Operation>()),
+            ("status", schema_of::<ApplicationStatus>()),
+        ],
+    };
+    let project = Definition {
+        group: GROUP,
+        version: VERSION,
+        kind: "AppProject",
+        plural: "appprojects",
+        short_name: "appproj",
+        approved: None,
+        columns: &[],
+        cluster: false,
+        status: false,
+        fields: vec![("spec", schema_of::<AppProjectSpec>()), ("status", schema_of::<AppProjectStatus>())],
+    };
+    let set = Definition {
+        group: GROUP,
+        version: VERSION,
+        kind: "ApplicationSet",
+        plural: "applicationsets",
+        short_name: "appset",
+        approved: None,
+        columns: &[],
+        cluster: false,
+        status: true,
+        fields: vec![("spec", schema_of::<ApplicationSetSpec>()), ("status", schema_of::<ApplicationSetStatus>())],
+    };
+    [application, project, set].map(Definition::into_value).map(as_upstream)
+}
+
+/// What these kinds have beside others: a plural of their short name, and columns that only a wide table shows.
+fn as_upstream(mut definition: Value) -> Value {
+    let short = definition["spec"]["names"]["shortNames"][0].as_str().map(|name| format!("{name}s"));
+    if let Some(names) = definition["spec"]["names"]["shortNames"].as_array_mut() {
+        names.extend(short.map(Value::from));
+    }
+    let version = &mut definition["spec"]["versions"][0];
+    for column in version["additionalPrinterColumns"].as_array_mut().into_iter().flatten() {
+        if column["name"] == "Revision" || column["name"] == "Project" {
+            column["priority"] = json!(10);
+        }
+    }
+    definition
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// What is applied, here and in production, is made from the types and never by hand.
+    #[test]
+    fn the_manifests_say_what_the_types_say() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests/platform/argo-cd/crds");
+        for definition in definitions() {
+            let name = definition["spec"]["names"]["plural"].as_str().unwrap_or_default();
+            let path = folder.join(format!("{name}.yaml"));
+            let wanted = serde_yaml::to_string(&definition).unwrap();
+            if std::env::var_os("BLESS").is_some() {
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(&path, &wanted).unwrap();
+            }
+            let have = fs::read_to_string(&path).unwrap_or_default();
+            assert!(have == wanted, "{name}.yaml is out of date: run this test again with BLESS=1");
+        }
+    }
+
+    #[test]
+    fn the_status_of_applications_has_no_way_of_its_own() {
+        let [application, _, set] = definitions();
+        assert_eq!(application["spec"]["versions"][0]["subresources"], json!({}));
+        assert_eq!(set["spec"]["versions"][0]["subresources"], json!({"status": {}}));
+        assert_eq!(application["spec"]["names"]["shortNames"], json!(["app", "apps"]));
+        let schema = &application["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        assert_eq!(schema["required"], json!(["metadata", "spec"]));
+        let source = &schema["properties"]["spec"]["properties"]["source"];
+        assert_eq!(source["required"], json!(["repoURL"]));
+        assert_eq!(
+            source["properties"]["helm"]["properties"]["valuesObject"]["x-kubernetes-preserve-unknown-fields"],
+            true
+        );
+        let count = &source["properties"]["kustomize"]["properties"]["replicas"]["items"]["properties"]["count"];
+        assert_eq!(count["x-kubernetes-int-or-string"], true);
+    }
+}

@@ -1,0 +1,225 @@
+//! A repository on this machine: its working tree as it is, and its revisions through the `git` command, so that worktrees and
+//! filters behave as the user's own git does. It only reads.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::tree::{Disk, Tree, below, has_folder};
+
+/// A repository with a working tree.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    root: PathBuf,
+    git_dir: PathBuf,
+}
+
+/// A commit in a few words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id.
+    pub id: String,
+    /// Its author, as in `Name <address>`.
+    pub author: String,
+    /// When it was made, as RFC 3339 has it.
+    pub date: String,
+    /// The first line of its message.
+    pub subject: String,
+}
+
+impl Repository {
+    /// The repository that a folder is part of.
+    ///
+    /// # Errors
+    /// When there is none, or git is missing.
+    pub fn around(dir: &Path) -> Result<Self> {
+        let found = git(dir, &["rev-parse", "--show-toplevel"], &format!("find the repository of {}", dir.display()))?;
+        let root = PathBuf::from(found.trim());
+        let git_dir = git(&root, &["rev-parse", "--absolute-git-dir"], "find the folder of git itself")?;
+        Ok(Self { root, git_dir: PathBuf::from(git_dir.trim()) })
+    }
+
+    /// Its root folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What changes whenever the working tree gets another commit.
+    #[must_use]
+    pub fn head(&self) -> Vec<u8> {
+        ["HEAD", "logs/HEAD"].iter().filter_map(|file| std::fs::read(self.git_dir.join(file)).ok()).flatten().collect()
+    }
+
+    /// The working tree, uncommitted changes included.
+    #[must_use]
+    pub fn working_tree(&self) -> Disk {
+        Disk::new(&self.root)
+    }
+
+    /// The revision of the working tree: a commit's id, with `+dirty` where files below `path` differ from it.
+    ///
+    /// # Errors
+    /// When git refuses; a repository without commits is `+dirty` alone.
+    pub fn working_revision(&self, path: &Path) -> Result<String> {
+        let head = git(&self.root, &["rev-parse", "--verify", "--quiet", "HEAD"], "read HEAD").unwrap_or_default();
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = path.to_string_lossy();
+        let what = format!("compare {path} with the last commit");
+        let changed = git(&self.root, &["status", "--porcelain", "--untracked-files=normal", "--", &path], &what)?;
+        let mark = if changed.is_empty() { "" } else { "+dirty" };
+        Ok(format!("{}{mark}", head.trim()))
+    }
+
+    /// The branch that the working tree is on, if it is on one.
+    #[must_use]
+    pub fn branch(&self) -> Option<String> {
+        let name = git(&self.root, &["symbolic-ref", "--quiet", "--short", "HEAD"], "read the branch").ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+
+    /// The id of the commit that a branch, a tag or an id means.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn resolve(&self, revision: &str) -> Result<String> {
+        let commit = format!("{revision}^{{commit}}");
+        let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &commit];
+        let found =
+            git(&self.root, &arguments, &format!("find the revision {revision}")).map_err(|error| match error {
+                Error::Git { act, message } if message.is_empty() => Error::Git {
+                    act,
+                    message: format!("there is no such branch, tag or commit in {}", self.root.display()),
+                },
+                other => other,
+            })?;
+        Ok(found.trim().to_owned())
+    }
+
+    /// Who made a commit, when and why.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn commit(&self, revision: &str) -> Result<Commit> {
+        let id = self.resolve(revision)?;
+        let shown = git(&self.root, &["show", "-s", "--format=%an <%ae>%n%aI%n%s", &id], &format!("show {id}"))?;
+        let mut lines = shown.lines().map(str::to_owned);
+        let mut line = || lines.next().unwrap_or_default();
+        Ok(Commit { id, author: line(), date: line(), subject: line() })
+    }
+
+    /// The tree of a revision.
+    ///
+    /// # Errors
+    /// When there is no such revision.
+    pub fn tree(&self, revision: &str) -> Result<GitTree> {
+        GitTree::new(&self.root, &self.resolve(revision)?)
+    }
+}
+
+/// The tree of a commit.
+pub struct GitTree {
+    commit: String,
+    files: BTreeMap<PathBuf, String>,
+    reader: Mutex<Blobs>,
+}
+
+struct Blobs {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Drop for Blobs {
+    fn drop(&mut self) {
+        // It ends with its input anyway; nothing is lost when it is ended at once.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl GitTree {
+    fn new(root: &Path, commit: &str) -> Result<Self> {
+        let listed = git(root, &["ls-tree", "-r", "-z", "--full-tree", commit], &format!("list {commit}"))?;
+        let entries = listed.split('\0').filter_map(|line| {
+            let (kind, path) = line.split_once('\t')?;
+            let mut parts = kind.split(' ');
+            let (mode, of, id) = (parts.next()?, parts.next()?, parts.next()?);
+            // Links are not followed, as none leads out of the tree then.
+            (of == "blob" && mode != "120000").then(|| (PathBuf::from(path), id.to_owned()))
+        });
+        let files = entries.collect();
+        let failed = |source: std::io::Error| Error::Git { act: format!("read {commit}"), message: source.to_string() };
+        let mut command = command(root);
+        command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(failed)?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failed(std::io::ErrorKind::BrokenPipe.into()));
+        };
+        let reader = Mutex::new(Blobs { child, input, output: BufReader::new(output) });
+        Ok(Self { commit: commit.to_owned(), files, reader })
+    }
+
+    /// The commit's id.
+    #[must_use]
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+}
+
+impl Tree for GitTree {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        let Some(id) = self.files.get(path) else { return Ok(None) };
+        let mut blobs = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let content = blobs.read(id).map_err(|source| Error::Git {
+            act: format!("read {} of {}", path.display(), self.commit),
+            message: source.to_string(),
+        })?;
+        Ok(Some(content))
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        has_folder(self.files.keys(), path)
+    }
+
+    fn files(&self, dir: &Path, recurse: bool) -> Result<Vec<PathBuf>> {
+        Ok(below(self.files.keys(), dir, recurse))
+    }
+}
+
+impl Blobs {
+    fn read(&mut self, id: &str) -> std::io::Result<Vec<u8>> {
+        writeln!(self.input, "{id}")?;
+        self.input.flush()?;
+        let mut head = String::new();
+        self.output.read_line(&mut head)?;
+        let size = head.split_whitespace().nth(2).and_then(|size| size.parse::<usize>().ok());
+        let size = size.ok_or_else(|| std::io::Error::other(format!("git answered {:?}", head.trim())))?;
+        let mut content = vec![0; size + 1];
+        self.output.read_exact(&mut content)?;
+        content.pop();
+        Ok(content)
+    }
+}
+
+fn command(root: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(root).args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
+    command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C").stdin(Stdio::null());
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn git(root: &Path, arguments: &[&str], act: &str) -> Result<String> {
+    let failed = |message: String| Error::Git { act: act.to_owned(), message };
+    let output = command(root).args(arguments).output().map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
