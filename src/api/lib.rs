@@ -16,3 +16,4 @@ pub mod quota;
 pub mod selector;
 pub mod spark;
 pub mod streams;
+pub mod workflows;

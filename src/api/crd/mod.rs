@@ -10,7 +10,7 @@ pub use structural::schema_of;
 #[derive(Debug, Clone, Copy)]
 pub struct Column(pub &'static str, pub &'static str, pub &'static str);
 
-/// A namespaced kind with spec and status, in one version.
+/// A kind in one version.
 #[derive(Debug, Clone)]
 pub struct Definition {
     /// Its group.
@@ -27,10 +27,12 @@ pub struct Definition {
     pub approved: Option<&'static str>,
     /// Columns of its table.
     pub columns: &'static [Column],
-    /// Schema of the spec.
-    pub spec: Value,
-    /// Schema of the status.
-    pub status: Value,
+    /// It lives beside namespaces, not in one.
+    pub cluster: bool,
+    /// Its status is written by a way of its own.
+    pub status: bool,
+    /// Schemas of its fields beside the metadata; a spec is required.
+    pub fields: Vec<(&'static str, Value)>,
 }
 
 impl Definition {
@@ -44,13 +46,24 @@ impl Definition {
         if let Some(approved) = self.approved {
             metadata["annotations"] = json!({"api-approved.kubernetes.io": approved});
         }
+        let subresources = if self.status { json!({"status": {}}) } else { json!({}) };
+        let mut required = vec!["metadata"];
+        required.extend(self.fields.iter().map(|(name, _)| *name).filter(|name| *name == "spec"));
+        let mut properties = json!({
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+        });
+        for (name, schema) in self.fields {
+            properties[name] = schema;
+        }
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
             "metadata": metadata,
             "spec": {
                 "group": group,
-                "scope": "Namespaced",
+                "scope": if self.cluster { "Cluster" } else { "Namespaced" },
                 "names": {
                     "kind": kind,
                     "listKind": format!("{kind}List"),
@@ -62,18 +75,12 @@ impl Definition {
                     "name": version,
                     "served": true,
                     "storage": true,
-                    "subresources": {"status": {}},
+                    "subresources": subresources,
                     "additionalPrinterColumns": columns.collect::<Vec<_>>(),
                     "schema": {"openAPIV3Schema": {
                         "type": "object",
-                        "required": ["metadata", "spec"],
-                        "properties": {
-                            "apiVersion": {"type": "string"},
-                            "kind": {"type": "string"},
-                            "metadata": {"type": "object"},
-                            "spec": self.spec,
-                            "status": self.status,
-                        },
+                        "required": required,
+                        "properties": properties,
                     }},
                 }],
             },

@@ -30,8 +30,9 @@ pub fn definitions() -> [Value; 2] {
             Column("Finish", "string", ".status.terminationTime"),
             Column("Age", "date", ".metadata.creationTimestamp"),
         ],
-        spec: schema_of::<SparkApplicationSpec>(),
-        status: schema_of::<SparkApplicationStatus>(),
+        cluster: false,
+        status: true,
+        fields: vec![("spec", schema_of::<SparkApplicationSpec>()), ("status", schema_of::<SparkApplicationStatus>())],
     };
     let scheduled = Definition {
         group: GROUP,
@@ -48,8 +49,12 @@ pub fn definitions() -> [Value; 2] {
             Column("Last Run Name", "string", ".status.lastRunName"),
             Column("Age", "date", ".metadata.creationTimestamp"),
         ],
-        spec: schema_of::<ScheduledSparkApplicationSpec>(),
-        status: schema_of::<ScheduledSparkApplicationStatus>(),
+        cluster: false,
+        status: true,
+        fields: vec![
+            ("spec", schema_of::<ScheduledSparkApplicationSpec>()),
+            ("status", schema_of::<ScheduledSparkApplicationStatus>()),
+        ],
     };
     [application, scheduled].map(Definition::into_value)
 }
