@@ -78,7 +78,9 @@ fn part(rest: &str) -> Option<(Part, &str)> {
     }
     let rest = rest.strip_prefix('.').unwrap_or(rest);
     if rest.is_empty() || rest.starts_with('[') {
-        return Some((Part::Union(Vec::new()), rest)).filter(|_| rest.starts_with('[')).or(Some((Part::Slice(None, None), rest)));
+        return Some((Part::Union(Vec::new()), rest))
+            .filter(|_| rest.starts_with('['))
+            .or(Some((Part::Slice(None, None), rest)));
     }
     if let Some(after) = rest.strip_prefix('*') {
         return Some((Part::All, after));

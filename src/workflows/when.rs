@@ -14,7 +14,8 @@ pub(crate) fn holds(text: &str) -> Result<bool, String> {
         return Ok(true);
     }
     let invalid = |why: String| format!("Invalid 'when' expression '{text}': {why}");
-    let words = lex(text).map_err(|why| invalid(format!("{why} (hint: try wrapping the affected expression in quotes (\"))")))?;
+    let words = lex(text)
+        .map_err(|why| invalid(format!("{why} (hint: try wrapping the affected expression in quotes (\"))")))?;
     let mut reader = Reader { words, at: 0, depth: 0 };
     let value = reader.level(0).and_then(|value| match reader.peek() {
         None => Ok(value),
@@ -63,8 +64,8 @@ impl Item {
 }
 
 const SIGNS: [&str; 27] = [
-    "==", "!=", "=~", "!~", ">=", "<=", "&&", "||", "**", "<<", ">>", "??", ">", "<", "+", "-", "*", "/", "%", "!", "(", ")",
-    ",", "?", ":", "&", "|",
+    "==", "!=", "=~", "!~", ">=", "<=", "&&", "||", "**", "<<", ">>", "??", ">", "<", "+", "-", "*", "/", "%", "!",
+    "(", ")", ",", "?", ":", "&", "|",
 ];
 
 fn lex(text: &str) -> Result<Vec<Word>, String> {
@@ -81,7 +82,9 @@ fn lex(text: &str) -> Result<Vec<Word>, String> {
                 Some(hex) => i64::from_str_radix(hex, 16).map(|number| number as f64).ok(),
                 None => word.parse().ok(),
             };
-            words.push(Word::Item(Item::Number(number.ok_or_else(|| format!("Unable to parse numeric value '{word}' to float64"))?)));
+            words.push(Word::Item(Item::Number(
+                number.ok_or_else(|| format!("Unable to parse numeric value '{word}' to float64"))?,
+            )));
             at += length;
         } else if matches!(next, '\'' | '"') {
             let (inside, length) = quoted(rest, next).ok_or("Unclosed string literal")?;
@@ -194,11 +197,17 @@ impl Reader {
         let item = match self.take(&["!", "-"]) {
             Some("!") => match self.prefix()? {
                 Item::Bool(yes) => Ok(Item::Bool(!yes)),
-                other => Err(format!("Value '{}' cannot be used with the logical prefix '!', it is not a bool", other.show())),
+                other => Err(format!(
+                    "Value '{}' cannot be used with the logical prefix '!', it is not a bool",
+                    other.show()
+                )),
             },
             Some(_) => match self.prefix()? {
                 Item::Number(number) => Ok(Item::Number(-number)),
-                other => Err(format!("Value '{}' cannot be used with the numeric prefix '-', it is not a number", other.show())),
+                other => Err(format!(
+                    "Value '{}' cannot be used with the numeric prefix '-', it is not a number",
+                    other.show()
+                )),
             },
             None => self.item(),
         };
@@ -226,7 +235,9 @@ impl Reader {
 }
 
 fn apply(sign: &str, left: &Item, right: &Item) -> Result<Item, String> {
-    let not = |item: &Item, what: &str| Err(format!("Value '{}' cannot be used with the {what} operator '{sign}'", item.show()));
+    let not = |item: &Item, what: &str| {
+        Err(format!("Value '{}' cannot be used with the {what} operator '{sign}'", item.show()))
+    };
     match sign {
         "==" => return Ok(Item::Bool(left == right)),
         "!=" => return Ok(Item::Bool(left != right)),

@@ -75,7 +75,9 @@ impl Machine<'_> {
                     _ => asked.item.clone(),
                 })
             }
-            Node::List(parts) => parts.iter().map(|part| self.eval(part)).collect::<Result<Vec<_>, _>>().map(Value::from),
+            Node::List(parts) => {
+                parts.iter().map(|part| self.eval(part)).collect::<Result<Vec<_>, _>>().map(Value::from)
+            }
             Node::Map(pairs) => {
                 let mut map = Map::new();
                 for (key, value) in pairs {
@@ -86,7 +88,11 @@ impl Machine<'_> {
             Node::Unary(operator, of) => unary(operator, self.eval(of)?),
             Node::Binary(operator, one, other) => self.binary(operator, one, other),
             Node::Choice(whether, yes, no) => {
-                if truth(&self.eval(whether)?)? { self.eval(yes) } else { self.eval(no) }
+                if truth(&self.eval(whether)?)? {
+                    self.eval(yes)
+                } else {
+                    self.eval(no)
+                }
             }
             Node::Member(of, key, optional) => {
                 let of = self.eval(of)?;
@@ -206,7 +212,11 @@ fn arithmetic(operator: &str, one: &Value, other: &Value) -> Option<Result<Value
             "+" => return Some(one.checked_add(other).map(|sum| json!(sum)).ok_or_else(overflow)),
             "-" => return Some(one.checked_sub(other).map(|sum| json!(sum)).ok_or_else(overflow)),
             "*" => return Some(one.checked_mul(other).map(|sum| json!(sum)).ok_or_else(overflow)),
-            "%" => return Some(one.checked_rem(other).map(|rest| json!(rest)).ok_or_else(|| "integer divide by zero".to_owned())),
+            "%" => {
+                return Some(
+                    one.checked_rem(other).map(|rest| json!(rest)).ok_or_else(|| "integer divide by zero".to_owned()),
+                );
+            }
             _ => (),
         }
     }

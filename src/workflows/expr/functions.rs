@@ -62,9 +62,7 @@ pub(super) fn decode(text: &str) -> Result<Value, String> {
 /// What a JSON path finds in a text of JSON: the one value, or the list of them.
 fn jsonpath_of(of: &Value, path: &str) -> Result<Value, String> {
     let value = match of {
-        Value::String(text) => {
-            serde_json::from_str(text).map_err(|error| format!("{text:?} is no JSON: {error}"))?
-        }
+        Value::String(text) => serde_json::from_str(text).map_err(|error| format!("{text:?} is no JSON: {error}"))?,
         other => other.clone(),
     };
     let mut found = jsonpath::find(&value, path)?;

@@ -32,7 +32,8 @@ pub(super) fn lex(text: &str) -> Result<Vec<(Token, usize)>, String> {
             tokens.push((token, at));
             at += length;
         } else if matches!(next, '\'' | '"' | '`') {
-            let (inside, length) = quoted(rest, next).ok_or_else(|| format!("a text that begins at {at} of '{text}' does not end"))?;
+            let (inside, length) =
+                quoted(rest, next).ok_or_else(|| format!("a text that begins at {at} of '{text}' does not end"))?;
             tokens.push((Token::Text(inside), at));
             at += length;
         } else if next.is_alphabetic() || next == '_' || next == '$' {

@@ -8,11 +8,30 @@ use super::eval::{Asked, Machine, compare, equal, kind, show, truth, whole};
 use super::node::Node;
 
 /// A function that asks a predicate of each element; nothing when there is none of that name.
-pub(super) fn with_predicate(machine: &mut Machine<'_>, name: &str, arguments: &[Node]) -> Option<Result<Value, String>> {
+pub(super) fn with_predicate(
+    machine: &mut Machine<'_>,
+    name: &str,
+    arguments: &[Node],
+) -> Option<Result<Value, String>> {
     let known = matches!(
         name,
-        "all" | "any" | "one" | "none" | "map" | "filter" | "find" | "findIndex" | "findLast" | "findLastIndex"
-            | "sortBy" | "groupBy" | "countBy" | "uniqBy" | "reduce" | "count" | "sum"
+        "all"
+            | "any"
+            | "one"
+            | "none"
+            | "map"
+            | "filter"
+            | "find"
+            | "findIndex"
+            | "findLast"
+            | "findLastIndex"
+            | "sortBy"
+            | "groupBy"
+            | "countBy"
+            | "uniqBy"
+            | "reduce"
+            | "count"
+            | "sum"
     );
     if !known || arguments.len() < 2 {
         return None;
@@ -132,7 +151,9 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Result<Value, String>
         }),
         ("keys", [Value::Object(map)]) => Ok(map.keys().map(|key| json!(key)).collect::<Vec<_>>().into()),
         ("values", [Value::Object(map)]) => Ok(map.values().cloned().collect::<Vec<_>>().into()),
-        ("toPairs", [Value::Object(map)]) => Ok(map.iter().map(|(key, value)| json!([key, value])).collect::<Vec<_>>().into()),
+        ("toPairs", [Value::Object(map)]) => {
+            Ok(map.iter().map(|(key, value)| json!([key, value])).collect::<Vec<_>>().into())
+        }
         ("fromPairs", [Value::Array(list)]) => {
             Ok(Value::Object(list.iter().map(|pair| (show(&pair[0]), pair[1].clone())).collect()))
         }

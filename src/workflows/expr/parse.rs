@@ -39,8 +39,23 @@ fn binding(operator: &str) -> Option<(u8, bool, &'static str)> {
 
 /// Functions whose last argument is asked of each element.
 const PREDICATES: [&str; 17] = [
-    "all", "any", "one", "none", "map", "filter", "find", "findIndex", "findLast", "findLastIndex", "count", "sum",
-    "sortBy", "groupBy", "reduce", "countBy", "uniqBy",
+    "all",
+    "any",
+    "one",
+    "none",
+    "map",
+    "filter",
+    "find",
+    "findIndex",
+    "findLast",
+    "findLastIndex",
+    "count",
+    "sum",
+    "sortBy",
+    "groupBy",
+    "reduce",
+    "countBy",
+    "uniqBy",
 ];
 
 /// Reads an expression.

@@ -38,30 +38,50 @@ fn texts(name: &str, values: &[Value], shown: &[&str]) -> Option<Value> {
         ("squote", [..]) => json!(shown.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(" ")),
         ("cat", [..]) => json!(shown.join(" ")),
         ("nospace", [text]) => json!(text.split_whitespace().collect::<String>()),
-        ("initials", [text]) => json!(text.split_whitespace().filter_map(|word| word.chars().next()).collect::<String>()),
+        ("initials", [text]) => {
+            json!(text.split_whitespace().filter_map(|word| word.chars().next()).collect::<String>())
+        }
         ("splitList", [at, text]) => split(text, at),
         ("b64enc", [text]) => json!(STANDARD.encode(text)),
         ("b64dec", [text]) => decode(text).unwrap_or_else(|why| json!(why)),
         ("toString", [text]) => json!(text),
         ("toJson", [_]) => json!(values[0].to_string()),
         ("fromJson", [text]) => serde_json::from_str(text).unwrap_or(Value::Null),
-        ("default", [..]) if values.len() == 2 => if empty(&values[1]) { values[0].clone() } else { values[1].clone() },
+        ("default", [..]) if values.len() == 2 => {
+            if empty(&values[1]) {
+                values[0].clone()
+            } else {
+                values[1].clone()
+            }
+        }
         ("empty", [_]) => json!(empty(&values[0])),
         ("coalesce", [..]) => values.iter().find(|value| !empty(value)).cloned().unwrap_or(Value::Null),
-        ("ternary", [..]) if values.len() == 3 => if values[2] == json!(true) { values[0].clone() } else { values[1].clone() },
+        ("ternary", [..]) if values.len() == 3 => {
+            if values[2] == json!(true) {
+                values[0].clone()
+            } else {
+                values[1].clone()
+            }
+        }
         ("trunc", [length, text]) => json!(truncated(length.parse().ok()?, text)),
         ("substr", [from, to, text]) => {
             let (from, to): (usize, i64) = (from.parse().unwrap_or(0), to.parse().ok()?);
             let to = usize::try_from(to).unwrap_or(usize::MAX);
             json!(text.chars().take(to).skip(from).collect::<String>())
         }
-        ("repeat", [number, text]) if text.len() < 10_000 => json!(text.repeat(number.parse::<usize>().ok()?.min(1000))),
+        ("repeat", [number, text]) if text.len() < 10_000 => {
+            json!(text.repeat(number.parse::<usize>().ok()?.min(1000)))
+        }
         ("indent", [number, text]) => json!(indented(number.parse().ok()?, text)),
         ("nindent", [number, text]) => json!(format!("\n{}", indented(number.parse().ok()?, text))),
         ("snakecase", [text]) => json!(cased(text, '_')),
         ("kebabcase", [text]) => json!(cased(text, '-')),
         ("camelcase", [text]) => {
-            json!(text.split(['_', '-', ' ']).map(|word| words(word, |first, rest| first.to_uppercase().chain(rest.chars()).collect())).collect::<String>())
+            json!(
+                text.split(['_', '-', ' '])
+                    .map(|word| words(word, |first, rest| first.to_uppercase().chain(rest.chars()).collect()))
+                    .collect::<String>()
+            )
         }
         _ => return None,
     })
@@ -129,8 +149,12 @@ fn numbers(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
         ("add1", [value]) => Ok(json!(as_int(value).ok()?.as_i64()?.wrapping_add(1))),
         ("mul", _) => Ok(json!(integers(values)?.iter().fold(1_i64, |product, next| product.wrapping_mul(*next)))),
         ("sub", [_, _]) => integers(values).map(|two| Ok(json!(two[0].wrapping_sub(two[1]))))?,
-        ("div", [_, _]) => integers(values).map(|two| two[0].checked_div(two[1]).map_or_else(zero, |number| Ok(json!(number))))?,
-        ("mod", [_, _]) => integers(values).map(|two| two[0].checked_rem(two[1]).map_or_else(zero, |number| Ok(json!(number))))?,
+        ("div", [_, _]) => {
+            integers(values).map(|two| two[0].checked_div(two[1]).map_or_else(zero, |number| Ok(json!(number))))?
+        }
+        ("mod", [_, _]) => {
+            integers(values).map(|two| two[0].checked_rem(two[1]).map_or_else(zero, |number| Ok(json!(number))))?
+        }
         ("max", _) => Ok(json!(integers(values)?.iter().max()?)),
         ("min", _) => Ok(json!(integers(values)?.iter().min()?)),
         ("ceil", [value]) => as_float(value).map(|number| json!(number.as_f64().unwrap_or_default().ceil())),
@@ -139,7 +163,9 @@ fn numbers(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
             let scale = 10_f64.powi(i32::try_from(whole(digits)?).unwrap_or(0));
             Ok(json!((number.as_f64().unwrap_or_default() * scale).round() / scale))
         }),
-        ("until", [number]) => whole(number).map(|number| (0..number.min(1_000_000)).map(|one| json!(one)).collect::<Vec<_>>().into()),
+        ("until", [number]) => {
+            whole(number).map(|number| (0..number.min(1_000_000)).map(|one| json!(one)).collect::<Vec<_>>().into())
+        }
         _ => return None,
     })
 }
@@ -147,7 +173,9 @@ fn numbers(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
 fn lists(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
     Some(Ok(match (name, values) {
         ("list" | "tuple", _) => values.to_vec().into(),
-        ("dict", _) => Value::Object(values.chunks(2).map(|pair| (show(&pair[0]), pair.get(1).cloned().unwrap_or_default())).collect()),
+        ("dict", _) => Value::Object(
+            values.chunks(2).map(|pair| (show(&pair[0]), pair.get(1).cloned().unwrap_or_default())).collect(),
+        ),
         ("get", [Value::Object(map), key]) => map.get(&show(key)).cloned().unwrap_or(json!("")),
         ("hasKey", [Value::Object(map), key]) => json!(map.contains_key(&show(key))),
         ("keys", [Value::Object(map)]) => map.keys().map(|key| json!(key)).collect::<Vec<_>>().into(),
@@ -169,11 +197,17 @@ fn lists(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
         ("reverse", [Value::Array(list)]) => list.iter().rev().cloned().collect::<Vec<_>>().into(),
         ("uniq", [Value::Array(list)]) => {
             let mut kept: Vec<Value> = Vec::new();
-            list.iter().for_each(|item| if !kept.iter().any(|have| equal(have, item)) { kept.push(item.clone()) });
+            list.iter().for_each(|item| {
+                if !kept.iter().any(|have| equal(have, item)) {
+                    kept.push(item.clone())
+                }
+            });
             kept.into()
         }
         ("has", [item, Value::Array(list)]) => json!(list.iter().any(|have| equal(have, item))),
-        ("join", [between, Value::Array(list)]) => json!(list.iter().map(show).collect::<Vec<_>>().join(&show(between))),
+        ("join", [between, Value::Array(list)]) => {
+            json!(list.iter().map(show).collect::<Vec<_>>().join(&show(between)))
+        }
         ("sortAlpha", [Value::Array(list)]) => {
             let mut texts: Vec<Value> = list.iter().map(|item| json!(show(item))).collect();
             texts.sort_by(|one, other| compare(one, other).unwrap_or(std::cmp::Ordering::Equal));
@@ -184,7 +218,10 @@ fn lists(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
 }
 
 fn patterns(name: &str, shown: &[&str]) -> Option<Result<Value, String>> {
-    let known = matches!(name, "regexMatch" | "regexFind" | "regexFindAll" | "regexReplaceAll" | "regexReplaceAllLiteral" | "regexSplit");
+    let known = matches!(
+        name,
+        "regexMatch" | "regexFind" | "regexFindAll" | "regexReplaceAll" | "regexReplaceAllLiteral" | "regexSplit"
+    );
     let (pattern, rest) = shown.split_first().filter(|_| known)?;
     let pattern = match Regex::new(pattern) {
         Ok(pattern) => pattern,

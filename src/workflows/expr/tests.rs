@@ -103,7 +103,9 @@ fn what_expressions_come_to() {
         ("1 // the rest is silence", json!(1)),
     ] {
         let found = evaluate(text, &variables());
-        let same = found.as_ref().is_ok_and(|found| *found == wanted || found.as_f64().is_some() && found.as_f64() == wanted.as_f64());
+        let same = found
+            .as_ref()
+            .is_ok_and(|found| *found == wanted || found.as_f64().is_some() && found.as_f64() == wanted.as_f64());
         assert!(same, "{text} comes to {found:?} and not {wanted}");
     }
 }
@@ -135,7 +137,10 @@ fn what_is_wrong_is_told() {
 #[test]
 fn variables_are_named_by_their_paths() {
     for (text, wanted) in [
-        ("steps.a.status == 'x' && tasks['b-c'].outputs.result in list", vec!["steps.a.status", "tasks.b-c.outputs.result", "list"]),
+        (
+            "steps.a.status == 'x' && tasks['b-c'].outputs.result in list",
+            vec!["steps.a.status", "tasks.b-c.outputs.result", "list"],
+        ),
         ("let y = a.b; y.c + 1", vec!["a.b"]),
         ("map(steps, #.x)", vec!["steps"]),
         ("a[b.c]", vec!["a", "b.c"]),

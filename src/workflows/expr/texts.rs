@@ -18,10 +18,12 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Result<Value, String>
             }
             Ok(json!(text.repeat(number)))
         }),
-        ("split", [Value::String(text), Value::String(at), number]) => whole(number).map(|number| match usize::try_from(number) {
-            Ok(number) => text.splitn(number, at.as_str()).map(|part| json!(part)).collect::<Vec<_>>().into(),
-            Err(_) => split(text, at),
-        }),
+        ("split", [Value::String(text), Value::String(at), number]) => {
+            whole(number).map(|number| match usize::try_from(number) {
+                Ok(number) => text.splitn(number, at.as_str()).map(|part| json!(part)).collect::<Vec<_>>().into(),
+                Err(_) => split(text, at),
+            })
+        }
         ("indexOf", [Value::String(text), part]) => Ok(json!(text.find(&show(part)).map_or(-1, |at| at as i64))),
         ("lastIndexOf", [Value::String(text), part]) => Ok(json!(text.rfind(&show(part)).map_or(-1, |at| at as i64))),
         _ => return None,
