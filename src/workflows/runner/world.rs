@@ -278,7 +278,9 @@ impl World {
             let end = after(now, SignedDuration::from_secs(outcome.takes.unwrap_or(1) as i64));
             let daemon = outcome.forever;
             let end = Some(end).filter(|_| !outcome.forever && outcome.unschedulable.is_none());
+            // A pod that has no place yet has no start either, from which its time would count.
             let limit = pod.spec.as_ref().and_then(|spec| spec.active_deadline_seconds);
+            let limit = limit.filter(|_| outcome.unschedulable.is_none());
             let deadline = limit.map(|limit| after(now, SignedDuration::from_secs(limit)));
             let (end, stopped) = match (end, deadline) {
                 (end, Some(deadline)) if end.is_none_or(|end| end > deadline) => (Some(deadline), true),
