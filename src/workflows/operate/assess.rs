@@ -30,6 +30,10 @@ impl Operation<'_> {
             } else {
                 self.assess_pod(&node, Some(&template));
             }
+            let attempt = node.node_flag.as_ref().is_some_and(|flag| flag.retried == Some(true));
+            if !attempt {
+                self.remember(&node.id, &template);
+            }
         }
         let nodes = self.status.nodes.values();
         let active = nodes.filter(|node| {

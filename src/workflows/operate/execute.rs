@@ -90,10 +90,9 @@ impl Operation<'_> {
         (call.on_exit || !stopped) && self.spec.suspend != Some(true)
     }
 
-    /// What is done once a node has ended: locks are given back, outputs remembered.
+    /// What is done once a node has ended: outputs are remembered, what ran beside it ends.
     fn after_node(&mut self, id: &str, body: &Body, retried: bool) {
         if !retried {
-            self.release_node(id);
             self.remember(id, &body.template);
         }
         let is_daemon = self.node(id).is_some_and(|node| node.daemoned == Some(true));

@@ -143,10 +143,8 @@ impl Operation<'_> {
         }
         if let Some(node) = self.status.nodes.get_mut(id) {
             node.daemoned = None;
-            node.synchronization_status = None;
         }
         self.mark(id, NodePhase::Failed, Some(message));
-        self.release_node(id);
     }
 
     /// Whether a node belongs to an exit handler.

@@ -42,7 +42,9 @@ impl Operation<'_> {
 
     fn remembered(&self, memoize: &Memoize) -> Option<Outputs> {
         let map = memoize.cache.as_ref()?.config_map.as_ref()?;
-        let entry: Value = serde_json::from_str(self.observed.config_maps.get(&map.name)?.get(&memoize.key)?).ok()?;
+        let fresh = self.turn.remember.iter().find(|one| one.config_map == map.name && one.key == memoize.key);
+        let kept = self.observed.config_maps.get(&map.name).and_then(|kept| kept.get(&memoize.key));
+        let entry: Value = serde_json::from_str(fresh.map(|one| &one.entry).or(kept)?).ok()?;
         let created: Timestamp = entry["creationTimestamp"].as_str()?.parse().ok()?;
         if let Some(age) = memoize.max_age.as_ref().filter(|age| !age.is_empty()) {
             let length = durations::read(age).ok()?;

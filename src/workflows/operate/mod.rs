@@ -177,7 +177,8 @@ impl Operation<'_> {
             return;
         }
         let (phase, message) = node.map_or((NodePhase::Failed, None), |node| (node.phase, node.message.clone()));
-        let message = message.or_else(|| self.stop_message());
+        let shut = self.stop_message().filter(|_| self.spec.shutdown.is_some());
+        let message = shut.or(message).or_else(|| self.stop_message());
         let phase = match phase {
             NodePhase::Failed => Phase::Failed,
             NodePhase::Error => Phase::Error,

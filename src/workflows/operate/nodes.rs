@@ -76,6 +76,10 @@ impl Operation<'_> {
         if phase.is_fulfilled() && node.finished_at.is_none() {
             node.finished_at = Some(Time(now));
         }
+        if phase.is_fulfilled() {
+            self.release_node(id);
+        }
+        let Some(node) = self.node(id) else { return };
         let failed = phase.is_failed();
         let (name, message) = (node.name.clone(), node.message.clone());
         let reason = match phase {
@@ -96,7 +100,6 @@ impl Operation<'_> {
             self.make(call, NodeType::Skipped, NodePhase::Pending, None);
         }
         self.mark(&id, NodePhase::Error, Some(why));
-        self.release_node(&id);
         Some(id)
     }
 

@@ -50,6 +50,8 @@ struct Member {
     pods: BTreeMap<String, Running>,
     resources: BTreeMap<String, ResourceView>,
     resource_ends: BTreeMap<String, (Timestamp, Outcome)>,
+    /// Phases of nodes as they were told last, with what runs in the background.
+    told: BTreeMap<String, (NodePhase, bool)>,
     gone: bool,
 }
 
@@ -109,8 +111,8 @@ impl World {
                 meta.uid.get_or_insert_with(|| format!("uid-{number}"));
                 let created = after(self.start, SignedDuration::from_secs(number as i64));
                 meta.creation_timestamp.get_or_insert(Time(created));
-                let (pods, resources, resource_ends) = Default::default();
-                self.members.push(Member { workflow, pods, resources, resource_ends, gone: false });
+                let (pods, resources, resource_ends, told) = Default::default();
+                self.members.push(Member { workflow, pods, resources, resource_ends, told, gone: false });
             }
         }
         Ok(())
@@ -241,27 +243,28 @@ impl World {
             || !turn.requests.is_empty()
             || !turn.delete.is_empty()
             || turn.expired;
-        self.tell(&member.workflow.name_any(), &before.nodes, &turn);
+        self.tell(index, &turn);
         self.apply(index, turn, table, changed)
     }
 
-    fn tell(&mut self, name: &str, before: &BTreeMap<String, NodeStatus>, turn: &Turn) {
+    fn tell(&mut self, index: usize, turn: &Turn) {
         let seconds = self.now.duration_since(self.start).as_secs();
+        let Some(member) = self.members.get_mut(index) else { return };
         let mut lines: Vec<(i64, String)> = Vec::new();
         for (id, node) in &turn.status.nodes {
-            let old = before.get(id);
-            let daemoned = node.daemoned == Some(true) && old.is_none_or(|old| old.daemoned != Some(true));
-            if old.is_none_or(|old| old.phase != node.phase) || daemoned {
-                let word = if daemoned { "Daemoned".to_owned() } else { node.phase.to_string() };
-                let began = node.started_at.as_ref().map_or(0, |time| time.0.as_second());
-                lines.push((began, format!("{seconds}s {} {word}", node.name)));
+            let now = (node.phase, node.daemoned == Some(true));
+            let old = member.told.insert(id.clone(), now);
+            if old == Some(now) || (old == Some((node.phase, true)) && !now.1) {
+                continue;
             }
+            let word = if now.1 { "Daemoned".to_owned() } else { node.phase.to_string() };
+            let began = node.started_at.as_ref().map_or(0, |time| time.0.as_second());
+            lines.push((began, format!("{seconds}s {} {word}", node.name)));
         }
         lines.sort();
         self.run.history.extend(lines.into_iter().map(|(_, line)| line));
-        let member = self.members.iter().find(|member| member.workflow.name_any() == name);
-        let phase =
-            member.and_then(|member| member.workflow.status.as_ref()).map(|status| status.phase).unwrap_or_default();
+        let phase = member.workflow.status.as_ref().map(|status| status.phase).unwrap_or_default();
+        let name = member.workflow.name_any();
         if phase != turn.status.phase {
             self.run.history.push(format!("{seconds}s {name}: {}", turn.status.phase));
         }
