@@ -4,7 +4,7 @@
 use tinderbox_api::workflows::Template;
 
 /// The longest prefix of a pod's name: what remains of 253 characters for the hash and its dash.
-const PREFIX_MAX: usize = 253 - 10;
+const PREFIX_MAX: usize = 253 - 11;
 
 /// FNV-1a of 32 bits.
 pub(crate) fn fnv32a(text: &str) -> u32 {
@@ -26,8 +26,8 @@ pub fn pod_name(workflow: &str, node: &str, template: &str, node_id: &str, forma
     if workflow == node {
         return workflow.to_owned();
     }
-    let mut prefix = if template.is_empty() { workflow.to_owned() } else { format!("{workflow}-{template}") };
-    prefix.truncate(PREFIX_MAX);
+    let prefix = if template.is_empty() { workflow.to_owned() } else { format!("{workflow}-{template}") };
+    let prefix: String = prefix.chars().take(PREFIX_MAX).collect();
     format!("{prefix}-{}", fnv32a(node))
 }
 

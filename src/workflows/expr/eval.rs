@@ -122,6 +122,11 @@ impl Machine<'_> {
         }
     }
 
+    /// The time, in seconds, where whoever asks gave one.
+    pub(super) fn now(&self) -> Result<Value, String> {
+        self.variables.get(super::NOW).cloned().ok_or_else(|| "the time is not known in this expression".to_owned())
+    }
+
     fn variable(&self, name: &str) -> Result<Value, String> {
         if let Some((_, value)) = self.locals.iter().rev().find(|(local, _)| local == name) {
             return Ok(value.clone());

@@ -14,6 +14,9 @@ pub(super) fn call(machine: &mut Machine<'_>, name: &str, arguments: &[Node]) ->
     if let Some(answer) = lists::with_predicate(machine, name, arguments) {
         return answer;
     }
+    if name == "now" && arguments.is_empty() {
+        return machine.now();
+    }
     let values = arguments.iter().map(|argument| machine.eval(argument)).collect::<Result<Vec<_>, _>>()?;
     let answer = match name.strip_prefix("sprig.") {
         Some(name) => sprig::call(name, &values),
@@ -34,6 +37,10 @@ fn plain(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
         ("toBase64", [Value::String(text)]) => Ok(json!(STANDARD.encode(text))),
         ("fromBase64", [Value::String(text)]) => decode(text),
         ("jsonpath", [of, Value::String(path)]) => jsonpath_of(of, path),
+        // Times and lengths of time are seconds.
+        (".Seconds" | ".Unix", [value]) => float(value).map(|seconds| json!(seconds)),
+        (".Minutes", [value]) => float(value).map(|seconds| json!(seconds / 60.0)),
+        (".Hours", [value]) => float(value).map(|seconds| json!(seconds / 3600.0)),
         ("type", [value]) => Ok(json!(kind(value))),
         ("abs", [Value::Number(number)]) => Ok(match number.as_i64() {
             Some(number) => json!(number.abs()),

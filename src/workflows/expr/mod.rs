@@ -15,6 +15,9 @@ use serde_json::{Map, Value};
 
 pub use eval::show;
 
+/// The variable that `now()` gives: seconds since 1970.
+pub(crate) const NOW: &str = "$now";
+
 /// Evaluates an expression over variables.
 ///
 /// # Errors

@@ -220,11 +220,17 @@ impl Parser<'_> {
                 };
                 self.next();
                 if self.is("(") {
-                    let space = match &node {
-                        Node::Name(space) => space.clone(),
-                        _ => return Err(format!("{name} is no function in '{}'", self.text)),
+                    node = match node {
+                        Node::Name(space) if space == "sprig" => self.call(format!("{space}.{name}"))?,
+                        // A method: its object is the first argument.
+                        object => match self.call(format!(".{name}"))? {
+                            Node::Call(name, mut arguments) => {
+                                arguments.insert(0, object);
+                                Node::Call(name, arguments)
+                            }
+                            other => other,
+                        },
                     };
-                    node = self.call(format!("{space}.{name}"))?;
                 } else {
                     node = Node::Member(Box::new(node), Box::new(Node::Literal(json!(name))), optional);
                 }

@@ -100,9 +100,8 @@ impl Operation<'_> {
                 Some(default) => Ok(Some(default.0.clone())),
                 None if reference.optional == Some(true) => Ok(None),
                 None => Err(format!(
-                    "failed to set parameter {}: configmap {name:?} has no key {key:?}, or is not there, or lacks the label {}: Parameter",
-                    parameter.name,
-                    labels::CONFIG_MAP_TYPE
+                    "failed to set parameter {}: configmap {name:?} has no key {key:?}, or is not there",
+                    parameter.name
                 )),
             };
         }

@@ -11,7 +11,7 @@ use crate::tags::{Unknown, fill_in};
 use crate::view::ResourceRequest;
 
 /// Seconds between two looks at an object.
-const AGAIN: i64 = 5;
+const AGAIN: i64 = 2;
 
 impl Operation<'_> {
     pub(super) fn assess_resource(&mut self, node: &NodeStatus, template: &Template) {
