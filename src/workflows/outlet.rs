@@ -16,9 +16,9 @@ use tinderbox_api::workflows::{Outputs, Parameter, Template};
 /// Where the script lies.
 const STAGING: &str = "/argo/staging";
 /// The annotation that holds the script.
-const SCRIPT: &str = "workflows.argoproj.io/script";
+const SCRIPT: &str = "tinderbox.dev/script";
 /// Annotations that hold artifacts begin so.
-const ARTIFACT: &str = "workflows.argoproj.io/artifact-";
+const ARTIFACT: &str = "tinderbox.dev/artifact-";
 /// The line of a log that holds a report begins so.
 pub(crate) const MARK: &str = "::argo-outputs::";
 /// The termination message when the report is in the log.
@@ -174,4 +174,87 @@ pub(crate) fn read_log(tail: &str) -> Option<Outputs> {
     let encoded = tail.lines().rev().find_map(|line| line.strip_prefix(MARK))?;
     let report = STANDARD.decode(encoded.trim()).ok()?;
     String::from_utf8(report).ok().map(|report| read(&report))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    use super::*;
+
+    /// A folder of its own, gone at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("outlet-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    /// Runs the wrapper around a script: exit code, what was printed, and the termination message.
+    fn run(folder: &Path, script: &str, outputs: &str) -> (Option<i32>, String, String) {
+        let message = folder.join("message");
+        let wrapper = WRAPPER.replace("/dev/termination-log", &message.display().to_string());
+        let mut command = Command::new("sh");
+        command.args(["-c", &wrapper, "argo", "sh", "-c", script]);
+        command.env("ARGO_OUTPUTS", outputs).env("ARGO_INCLUDE_SCRIPT_OUTPUT", "true");
+        let output = command.output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), printed, fs::read_to_string(message).unwrap())
+    }
+
+    #[test]
+    fn the_wrapper_keeps_exit_codes_and_reports_outputs() {
+        let folder = Folder::new("small");
+        let file = folder.0.join("out");
+        let script =
+            format!("echo 'hello \"world\"'; echo to-the-log >&2; printf 'one\\ntwo' > {}; exit 7", file.display());
+        let (code, printed, message) = run(&folder.0, &script, &format!("a={}:none=/does/not/exist", file.display()));
+        assert_eq!((code, printed.as_str()), (Some(7), "hello \"world\"\n"));
+        let outputs = read(&message);
+        assert_eq!(outputs.result.as_deref(), Some("hello \"world\""));
+        let values: Vec<_> =
+            outputs.parameters.iter().map(|one| (one.name.as_str(), one.value.clone().unwrap().0)).collect();
+        assert_eq!(values, [("a", "one\ntwo".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_too_much_for_the_message_is_in_the_log() {
+        let folder = Folder::new("large");
+        let (code, printed, message) = run(&folder.0, "yes 0123456789 | head -n 2000", "");
+        assert_eq!((code, message.trim()), (Some(0), IN_LOG));
+        let result = read_log(&printed).unwrap().result.unwrap();
+        assert_eq!(result.lines().count(), 2000);
+        assert_eq!(read_log("nothing\n"), None);
+    }
+
+    #[test]
+    fn containers_of_a_set_wait_for_each_other() {
+        let template: Template = serde_json::from_value(json!({"containerSet": {"containers": [
+            {"name": "a", "command": ["a"]}, {"name": "b", "command": ["b"], "args": ["c"], "dependencies": ["a"]},
+        ]}}))
+        .unwrap();
+        let mut containers: Vec<Map<String, Value>> = template
+            .container_set
+            .iter()
+            .flat_map(|set| &set.containers)
+            .filter_map(|one| one.as_object().cloned())
+            .collect();
+        let mut volumes = Vec::new();
+        fit(&template, &mut containers, &mut volumes, &mut BTreeMap::new(), false).unwrap();
+        assert_eq!(containers[1]["args"].as_array().unwrap()[2..], [json!("argo"), json!("b"), json!("c")]);
+        assert!(containers[1]["args"][1].as_str().unwrap().contains("for d in a; do"));
+        assert_eq!(containers[1].get("dependencies"), None);
+        assert_eq!(volumes[0]["name"], "argo-ctr");
+    }
 }

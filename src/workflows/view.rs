@@ -30,6 +30,8 @@ pub struct Observed {
 /// A pod, as far as it matters.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PodView {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// The state of its node.
     pub phase: NodePhase,
     /// What is to be said of it.

@@ -15,5 +15,6 @@ mod spark;
 mod statefulsets;
 mod tokens;
 mod volumes;
+mod workflows;
 mod workloads;
 mod world;

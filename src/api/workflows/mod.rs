@@ -18,8 +18,8 @@ pub use cron::{CronCondition, CronWorkflow, CronWorkflowSpec, CronWorkflowStatus
 pub use definitions::definitions;
 pub use flow::{Dag, DagTask, LifecycleHook, Sequence, Step, StepGroup, TemplateRef};
 pub use options::{
-    Backoff, ContinueOn, KeySelector, MemoCache, Memoize, Metadata, Mutex, PodGc, RetryStrategy, SemaphoreRef,
-    Synchronization, TtlStrategy, VolumeClaimGc, WorkflowMetadata,
+    Backoff, ContinueOn, KeySelector, LabelValueFrom, MemoCache, Memoize, Metadata, Mutex, PodGc, RetryStrategy,
+    SemaphoreRef, Synchronization, TtlStrategy, VolumeClaimGc, WorkflowMetadata,
 };
 pub use parameters::{Arguments, Artifact, Inputs, Outputs, Parameter, RawArtifact, SuppliedValue, ValueFrom};
 pub use spec::{

@@ -88,8 +88,16 @@ async fn config_map(client: &Client, namespace: &str, name: &str) -> Result<Opti
 /// Names of the ConfigMaps that parameters, locks and caches are in.
 fn config_maps(workflow: &Workflow, observed: &Observed) -> BTreeSet<String> {
     let mut specs = vec![serde_json::json!(workflow.spec)];
-    specs.extend(observed.templates.values().map(|template| serde_json::json!(template.spec)));
-    specs.extend(observed.cluster_templates.values().map(|template| serde_json::json!(template.spec)));
+    let mut text = specs[0].to_string();
+    let namespaced = observed.templates.iter().map(|(name, template)| (name, &template.spec));
+    let cluster = observed.cluster_templates.iter().map(|(name, template)| (name, &template.spec));
+    let mut left: Vec<_> = namespaced.chain(cluster).collect();
+    // Templates that are named, by the workflow or by each other.
+    while let Some(at) = left.iter().position(|(name, _)| text.contains(name.as_str())) {
+        let spec = serde_json::json!(left.swap_remove(at).1);
+        text.push_str(&spec.to_string());
+        specs.push(spec);
+    }
     let mut scope = Scope::new();
     for parameter in &workflow.spec.arguments.parameters {
         let value = parameter.value.clone().unwrap_or_default();

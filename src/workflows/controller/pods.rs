@@ -15,6 +15,7 @@ pub(super) const MAIN: &str = "main";
 pub(super) fn view(pod: &Pod) -> PodView {
     let status = pod.status.clone().unwrap_or_default();
     let mut view = PodView {
+        labels: pod.labels().clone(),
         ip: status.pod_ip.clone(),
         host: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         ..PodView::default()

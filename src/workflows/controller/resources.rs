@@ -16,7 +16,7 @@ use crate::names::fnv32a;
 use crate::view::{Observed, ResourceRequest, ResourceView};
 
 /// The annotation that says which node an object was made for.
-const MADE_FOR: &str = "workflows.argoproj.io/made-for";
+const MADE_FOR: &str = "tinderbox.dev/made-for";
 /// The name under which objects are written.
 const MANAGER: &str = "argo-workflows";
 

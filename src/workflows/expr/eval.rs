@@ -242,7 +242,7 @@ fn unary(operator: &str, of: Value) -> Result<Value, String> {
         ("!", _) => Ok(json!(!truth(&of)?)),
         ("+", Value::Number(_)) => Ok(of),
         ("-", Value::Number(number)) => Ok(match number.as_i64() {
-            Some(number) => json!(-number),
+            Some(number) => json!(number.wrapping_neg()),
             None => json!(-number.as_f64().unwrap_or_default()),
         }),
         _ => Err(format!("invalid operation: {operator} (mismatched type {})", kind(&of))),

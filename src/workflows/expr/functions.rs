@@ -43,7 +43,7 @@ fn plain(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
         (".Hours", [value]) => float(value).map(|seconds| json!(seconds / 3600.0)),
         ("type", [value]) => Ok(json!(kind(value))),
         ("abs", [Value::Number(number)]) => Ok(match number.as_i64() {
-            Some(number) => json!(number.abs()),
+            Some(number) => json!(number.wrapping_abs()),
             None => json!(number.as_f64().unwrap_or_default().abs()),
         }),
         ("ceil", [value]) => float(value).map(|number| json!(number.ceil())),

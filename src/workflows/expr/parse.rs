@@ -118,6 +118,17 @@ impl Parser<'_> {
     }
 
     fn statement(&mut self) -> Result<Node, String> {
+        self.depth += 1;
+        let node = self.bound();
+        self.depth -= 1;
+        node
+    }
+
+    /// What `let` binds, and what it is bound in.
+    fn bound(&mut self) -> Result<Node, String> {
+        if self.depth > DEPTH {
+            return Err(format!("'{}' is too deep", self.text));
+        }
         if *self.peek() == Token::Name("let".to_owned())
             && let Some((Token::Name(name), _)) = self.tokens.get(self.at + 1).cloned()
         {

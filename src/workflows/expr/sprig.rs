@@ -99,7 +99,9 @@ fn truncated(length: i64, text: &str) -> String {
     let count = text.chars().count();
     match usize::try_from(length) {
         Ok(length) => text.chars().take(length).collect(),
-        Err(_) => text.chars().skip(count.saturating_sub(usize::try_from(-length).unwrap_or(0))).collect(),
+        Err(_) => {
+            text.chars().skip(count.saturating_sub(usize::try_from(length.unsigned_abs()).unwrap_or(0))).collect()
+        }
     }
 }
 

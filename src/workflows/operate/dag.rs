@@ -70,7 +70,7 @@ impl Operation<'_> {
                 }
                 if !self.wants(&graph, task) {
                     self.omit(call, &id, &graph, task);
-                } else if (graph.fail_fast && self.has_failed(&graph))
+                } else if (graph.fail_fast && self.failed_target(&graph).is_some())
                     || (self.stop_message().is_some() && !call.on_exit)
                 {
                     continue;
@@ -219,11 +219,6 @@ impl Operation<'_> {
 
     fn failed_target(&self, graph: &Graph) -> Option<NodePhase> {
         graph.targets.iter().filter_map(|name| self.branch(graph, name)).find(|phase| phase.is_failed())
-    }
-
-    /// Whether the graph as a whole cannot succeed any more: a target failed, or will be omitted because of a failure.
-    fn has_failed(&self, graph: &Graph) -> bool {
-        self.failed_target(graph).is_some()
     }
 
     /// What tags mean in a task: inputs, and what tasks before it gave.

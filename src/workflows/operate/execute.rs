@@ -12,6 +12,9 @@ use super::nodes::{is_leaf, is_over};
 use crate::names;
 use crate::tags::Scope;
 
+/// Templates within templates, at most.
+const DEPTH: usize = 100;
+
 /// A template that is run, with all that is known of it.
 pub(super) struct Body {
     pub(super) template: Rc<Template>,
@@ -70,6 +73,19 @@ impl Operation<'_> {
     }
 
     fn dispatch(&mut self, call: &Call, body: &Body) {
+        if self.depth >= DEPTH {
+            self.refuse(
+                call,
+                format!("templates are within each other more than {DEPTH} times: does one call itself for ever?"),
+            );
+            return;
+        }
+        self.depth += 1;
+        self.begin_body(call, body);
+        self.depth -= 1;
+    }
+
+    fn begin_body(&mut self, call: &Call, body: &Body) {
         let template = &body.template;
         if !template.steps.is_empty() {
             self.steps(call, body);

@@ -195,7 +195,7 @@ fn items(unit: &Unit, scope: &Scope) -> Result<Vec<Value>, String> {
     let last = match (number(&sequence.count)?, number(&sequence.end)?) {
         (Some(_), Some(_)) => return Err("only one of count or end can be specified in withSequence".to_owned()),
         (Some(count), None) if count < 1 => return Ok(Vec::new()),
-        (Some(count), None) => start + count - 1,
+        (Some(count), None) => start.saturating_add(count - 1),
         (None, Some(end)) => end,
         (None, None) => return Err("must specify either count or end in withSequence".to_owned()),
     };

@@ -6,9 +6,12 @@ use kube::Resource;
 use serde_json::{Value, json};
 use tinderbox_api::workflows::{Condition, NodePhase, NodeType, Phase};
 
+use tinderbox_api::selector::LabelSelector as Selector;
+
 use super::Operation;
 use crate::durations::{after, read};
 use crate::tags::{Unknown, fill_all};
+use crate::view::PodView;
 
 /// How much later than it could be a pod is deleted.
 const POD_DELAY: SignedDuration = SignedDuration::from_secs(5);
@@ -81,6 +84,7 @@ impl Operation<'_> {
         let Some(gc) = self.spec.pod_gc.clone() else { return };
         let strategy = gc.strategy.as_deref().unwrap_or("OnPodCompletion");
         let delay = gc.delete_delay_duration.as_ref().and_then(|delay| read(&delay.0).ok()).unwrap_or(POD_DELAY);
+        let selector = gc.label_selector.as_ref().and_then(|selector| Selector::from_object(selector).ok());
         let ended = self.status.phase.is_completed();
         let whole = match strategy {
             "OnWorkflowCompletion" => ended,
@@ -101,7 +105,11 @@ impl Operation<'_> {
             if strategy == "OnPodSuccess" && node.phase != NodePhase::Succeeded {
                 continue;
             }
-            let Some(pod) = self.pod_of(&node.id).filter(|pod| self.observed.pods.contains_key(pod)) else { continue };
+            let Some(pod) = self.pod_of(&node.id) else { continue };
+            let meant = |view: &PodView| selector.as_ref().is_none_or(|of| of.matches_map(Some(&view.labels)));
+            if !self.observed.pods.get(&pod).is_some_and(meant) {
+                continue;
+            }
             let workflow_end = self.status.finished_at.as_ref().filter(|_| strategy.starts_with("OnWorkflow"));
             let finished = workflow_end.or(node.finished_at.as_ref()).map_or(self.now, |time| time.0);
             let end = after(finished, delay);

@@ -105,17 +105,7 @@ impl Operation<'_> {
 
     fn limit_node(&mut self, node: &tinderbox_api::workflows::NodeStatus) {
         let Some(started) = node.started_at.as_ref() else { return };
-        let holder = super::call::Holder {
-            template: node.template_name.clone().unwrap_or_default(),
-            template_ref: node.template_ref.clone(),
-            inline: None,
-        };
-        let origin = match node.template_scope.as_deref().and_then(|scope| scope.split_once('/')) {
-            Some(("namespaced", name)) => super::call::Origin::Namespaced(name.to_owned()),
-            Some(("cluster", name)) => super::call::Origin::Cluster(name.to_owned()),
-            _ => super::call::Origin::Local,
-        };
-        let Ok((template, _)) = self.resolve(&holder, &origin) else { return };
+        let Some(template) = self.template_for(node) else { return };
         if let Some(suspend) = &template.suspend {
             self.wake_suspended(&node.id, &suspend.clone());
         }

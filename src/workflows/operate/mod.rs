@@ -55,6 +55,7 @@ pub fn operate(workflow: &Workflow, observed: &Observed, locks: &mut Locks, now:
         templates: BTreeMap::new(),
         active: 0,
         changes: 0,
+        depth: 0,
     };
     operation.run();
     operation.into_turn()
@@ -81,6 +82,8 @@ pub(super) struct Operation<'a> {
     active: i64,
     /// Nodes made and marked.
     changes: usize,
+    /// Templates within templates, here.
+    depth: usize,
 }
 
 impl Operation<'_> {
@@ -101,9 +104,10 @@ impl Operation<'_> {
             return;
         }
         if self.status.phase == Phase::Unknown
-            && let Err(why) = self.lint()
+            && let Err(why) =
+                self.lint().map_err(|why| format!("invalid spec: {why}")).and_then(|()| self.set_metadata())
         {
-            self.end(Phase::Error, Some(format!("invalid spec: {why}")));
+            self.end(Phase::Error, Some(why));
             return;
         }
         if !self.begin() {

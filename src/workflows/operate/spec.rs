@@ -7,6 +7,8 @@ use tinderbox_api::workflows::{Parameter, Template, WorkflowSpec, WorkflowTempla
 
 use super::Operation;
 use super::call::{Holder, Origin};
+use crate::expr;
+use crate::tags::variables;
 
 /// Fields that say what a template is: defaults of one kind do not change another.
 const KINDS: [&str; 10] =
@@ -75,15 +77,31 @@ impl Operation<'_> {
                     labels::WORKFLOW_TEMPLATE
                 };
                 self.turn.labels.insert(label.to_owned(), reference.name.clone());
-                if let Some(metadata) = &found.workflow_metadata {
-                    self.turn.labels.extend(metadata.labels.clone());
-                    self.turn.annotations.extend(metadata.annotations.clone());
-                }
                 Box::new(found)
             }
         };
         self.spec = merged(own, &stored)?;
         self.status.stored_workflow_template_spec = Some(stored);
+        Ok(())
+    }
+
+    /// Gives the workflow the labels and annotations that its spec says, once.
+    pub(super) fn set_metadata(&mut self) -> Result<(), String> {
+        let Some(metadata) = self.spec.workflow_metadata.clone() else { return Ok(()) };
+        let mut marks = metadata.labels;
+        for (name, from) in metadata.labels_from {
+            let value = expr::evaluate(&from.expression, &variables(&self.globals));
+            let value = value.map_err(|why| format!("workflowMetadata.labelsFrom.{name}: {why}"))?;
+            marks.insert(name, expr::show(&value));
+        }
+        for (name, text) in &marks {
+            self.globals.insert(format!("workflow.labels.{name}"), text.clone());
+        }
+        for (name, text) in &metadata.annotations {
+            self.globals.insert(format!("workflow.annotations.{name}"), text.clone());
+        }
+        self.turn.labels.extend(marks);
+        self.turn.annotations.extend(metadata.annotations);
         Ok(())
     }
 

@@ -6,3 +6,6 @@ mod world;
 
 pub use table::{Moment, Outcome, Table};
 pub use world::{Run, World};
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The world of a run: workflows, pods that do what the table says, and a clock that jumps to whatever comes next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +17,7 @@ use crate::durations::after;
 use crate::locks::Locks;
 use crate::operate;
 use crate::tags::{Scope, Unknown, fill};
-use crate::view::{Observed, PodView, ResourceView, Turn};
+use crate::view::{Observed, PodView, ResourceView, Turn, restore_locks};
 
 /// Steps of a run, at most: a workflow that never ends is told, not waited for.
 const MOST: usize = 20_000;
@@ -61,6 +61,7 @@ struct Running {
     end: Option<Timestamp>,
     stopped: bool,
     inputs: Scope,
+    labels: BTreeMap<String, String>,
     daemon: bool,
 }
 
@@ -75,6 +76,8 @@ pub struct World {
     now: Timestamp,
     start: Timestamp,
     times: BTreeMap<String, usize>,
+    looks: usize,
+    crashes: BTreeSet<usize>,
     run: Run,
 }
 
@@ -116,6 +119,12 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Ends the controller at these looks, counted from one: what it asked for is made, what it decided is not written down, and
+    /// another one begins with what is.
+    pub fn crash_at(&mut self, looks: impl IntoIterator<Item = usize>) {
+        self.crashes.extend(looks);
     }
 
     /// Runs until nothing more happens.
@@ -166,10 +175,7 @@ impl World {
 
     fn act(&mut self, moment: &Moment) -> Result<(), String> {
         if moment.restart {
-            self.locks = Locks::default();
-            for member in &self.members {
-                crate::view::restore_locks(&mut self.locks, &member.workflow);
-            }
+            self.restart();
         }
         for member in &mut self.members {
             if let Some(patch) = &moment.patch {
@@ -243,8 +249,23 @@ impl World {
             || !turn.requests.is_empty()
             || !turn.delete.is_empty()
             || turn.expired;
+        self.looks += 1;
+        if self.crashes.remove(&self.looks) {
+            self.make(index, &turn, table);
+            self.restart();
+            return (None, true);
+        }
         self.tell(index, &turn);
-        self.apply(index, turn, table, changed)
+        self.make(index, &turn, table);
+        self.apply(index, turn, changed)
+    }
+
+    /// Locks are known by statuses alone.
+    fn restart(&mut self) {
+        self.locks = Locks::default();
+        for member in &self.members {
+            restore_locks(&mut self.locks, &member.workflow);
+        }
     }
 
     fn tell(&mut self, index: usize, turn: &Turn) {
@@ -271,10 +292,13 @@ impl World {
         self.run.events.extend(turn.events.iter().map(|(_, reason, message)| ((*reason).to_owned(), message.clone())));
     }
 
-    fn apply(&mut self, index: usize, turn: Turn, table: &Table, changed: bool) -> (Option<Timestamp>, bool) {
+    /// Makes the pods and objects that are asked for, and that are not there.
+    fn make(&mut self, index: usize, turn: &Turn, table: &Table) {
         let now = self.now;
         let member = &mut self.members[index];
-        for pod in turn.pods {
+        for pod in
+            turn.pods.iter().filter(|pod| !member.pods.contains_key(&pod.name_any())).cloned().collect::<Vec<_>>()
+        {
             let node_id = pod.annotations().get(labels::NODE_ID).cloned().unwrap_or_default();
             let Some(node) = turn.status.nodes.get(&node_id) else { continue };
             let outcome = table.outcome(node, &mut self.times);
@@ -290,20 +314,29 @@ impl World {
                 (end, _) => (end, false),
             };
             let inputs = inputs_of(node);
+            let labels = pod.labels().clone();
             self.run.pods.push((node.name.clone(), pod.clone()));
-            member.pods.insert(pod.name_any(), Running { outcome, end, stopped, inputs, daemon });
+            member.pods.insert(pod.name_any(), Running { outcome, end, stopped, inputs, labels, daemon });
         }
-        for request in turn.requests {
+        for request in
+            turn.requests.iter().filter(|request| !member.resources.contains_key(&request.node_id)).collect::<Vec<_>>()
+        {
             let Some(node) = turn.status.nodes.get(&request.node_id) else { continue };
             let outcome = table.outcome(node, &mut self.times);
             let manifest = request.resource.manifest.clone().unwrap_or_default();
             self.run.objects.push((node.name.clone(), manifest.clone()));
             let object = serde_yaml::from_str::<Value>(&manifest).ok().filter(|_| request.resource.action != "delete");
+            let object = object.map(|object| with_name(object, self.run.objects.len()));
             let view = ResourceView { refused: outcome.refused.clone(), object };
             member.resources.insert(request.node_id.clone(), view);
             let end = after(now, SignedDuration::from_secs(outcome.takes.unwrap_or(1) as i64));
-            member.resource_ends.insert(request.node_id, (end, outcome));
+            member.resource_ends.insert(request.node_id.clone(), (end, outcome));
         }
+    }
+
+    fn apply(&mut self, index: usize, turn: Turn, changed: bool) -> (Option<Timestamp>, bool) {
+        let now = self.now;
+        let member = &mut self.members[index];
         for name in turn.stop {
             if let Some(pod) = member.pods.get_mut(&name) {
                 (pod.end, pod.stopped) = (Some(now), true);
@@ -335,6 +368,15 @@ impl World {
     }
 }
 
+/// An object as the API takes it: with a name.
+fn with_name(mut object: Value, number: usize) -> Value {
+    let prefix = object["metadata"]["generateName"].as_str().map(str::to_owned);
+    if let Some(prefix) = prefix.filter(|_| object["metadata"]["name"].is_null()) {
+        object["metadata"]["name"] = json!(format!("{prefix}{number}"));
+    }
+    object
+}
+
 fn inputs_of(node: &NodeStatus) -> Scope {
     let inputs = node.inputs.iter().flat_map(|inputs| &inputs.parameters);
     inputs.map(|one| (format!("inputs.parameters.{}", one.name), one.value.clone().unwrap_or_default().0)).collect()
@@ -342,6 +384,10 @@ fn inputs_of(node: &NodeStatus) -> Scope {
 
 impl Running {
     fn view(&self, now: Timestamp) -> PodView {
+        PodView { labels: self.labels.clone(), ..self.state(now) }
+    }
+
+    fn state(&self, now: Timestamp) -> PodView {
         let outcome = &self.outcome;
         if let Some(why) = &outcome.unschedulable
             && self.end.is_none()
