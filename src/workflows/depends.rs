@@ -1,16 +1,25 @@
 //! What a task waits for: ends of other tasks, with `&&`, `||`, `!` and parentheses. Pure.
 //! Upstream rule: `workflow/common/ancestry.go` of argoproj/argo-workflows.
 
-use tinderbox_api::workflows::DagTask;
+use std::collections::BTreeMap;
+
+use tinderbox_api::workflows::{ContinueOn, DagTask};
+
+/// Ends of tasks after which others go on all the same, by the names of the tasks.
+pub(crate) type Continues<'a> = BTreeMap<&'a str, &'a ContinueOn>;
+
+/// What the tasks of a graph say of going on.
+pub(crate) fn continues(tasks: &[DagTask]) -> Continues<'_> {
+    tasks.iter().filter_map(|task| Some((task.name.as_str(), task.continue_on.as_ref()?))).collect()
+}
 
 /// The condition of a task, `dependencies` written as one.
-pub(crate) fn of(task: &DagTask, tasks: &[DagTask]) -> String {
+pub(crate) fn of(task: &DagTask, continues: &Continues<'_>) -> String {
     if let Some(depends) = &task.depends {
         return depends.clone();
     }
     let one = |name: &String| {
-        let continue_on = tasks.iter().find(|other| other.name == *name).and_then(|other| other.continue_on.clone());
-        let continue_on = continue_on.unwrap_or_default();
+        let continue_on = continues.get(name.as_str()).copied().cloned().unwrap_or_default();
         let mut ends = vec!["Succeeded", "Skipped", "Daemoned"];
         if continue_on.error == Some(true) {
             ends.push("Errored");
@@ -176,9 +185,9 @@ mod tests {
         ]))
         .unwrap();
         assert_eq!(
-            of(&tasks[2], &tasks),
+            of(&tasks[2], &continues(&tasks)),
             "(a.Succeeded || a.Skipped || a.Daemoned || a.Failed) && (b.Succeeded || b.Skipped || b.Daemoned)"
         );
-        assert_eq!(of(&tasks[0], &tasks), "");
+        assert_eq!(of(&tasks[0], &continues(&tasks)), "");
     }
 }

@@ -116,27 +116,29 @@ pub(crate) fn tasks(tasks: &[DagTask]) -> Result<(), String> {
             ));
         }
     }
+    let continues = depends::continues(tasks);
+    let mut left: Vec<(&str, Vec<String>)> = Vec::new();
     for task in tasks {
-        let logic = depends::of(task, tasks);
+        let logic = depends::of(task, &continues);
         depends::evaluate(&logic, &mut |_, _| Some(true)).map_err(|why| format!("tasks.{} {why}", task.name))?;
-        for dependency in depends::names(&logic) {
-            if !seen.contains(dependency.as_str()) {
-                return Err(format!("tasks.{} dependency '{dependency}' not defined", task.name));
-            }
+        let names = depends::names(&logic);
+        if let Some(unknown) = names.iter().find(|name| !seen.contains(name.as_str())) {
+            return Err(format!("tasks.{} dependency '{unknown}' not defined", task.name));
         }
+        left.push((&task.name, names));
     }
-    let (mut done, mut left): (BTreeSet<String>, Vec<&DagTask>) = (BTreeSet::new(), tasks.iter().collect());
+    let mut done: BTreeSet<&str> = BTreeSet::new();
     while !left.is_empty() {
         let before = left.len();
-        left.retain(|task| {
-            let ready = depends::names(&depends::of(task, tasks)).iter().all(|name| done.contains(name));
+        left.retain(|(name, names)| {
+            let ready = names.iter().all(|name| done.contains(name.as_str()));
             if ready {
-                done.insert(task.name.clone());
+                done.insert(name);
             }
             !ready
         });
         if left.len() == before {
-            let names: Vec<&str> = left.iter().map(|task| task.name.as_str()).collect();
+            let names: Vec<&str> = left.iter().map(|(name, _)| *name).collect();
             return Err(format!("dependency cycle detected: {}", names.join("->")));
         }
     }

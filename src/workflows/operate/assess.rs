@@ -9,6 +9,11 @@ use super::Operation;
 use super::call::{Call, Holder, Origin};
 use crate::view::PodView;
 
+/// Where a template that was written where it is used is kept until its node is over.
+pub(super) fn inline_key(id: &str) -> String {
+    format!("inline/{id}")
+}
+
 impl Operation<'_> {
     pub(super) fn assess(&mut self) {
         let open: Vec<NodeStatus> = self
@@ -44,6 +49,9 @@ impl Operation<'_> {
 
     /// The template that a node was made of.
     pub(super) fn template_for(&mut self, node: &NodeStatus) -> Option<Rc<Template>> {
+        if let Some(inline) = self.status.stored_templates.get(&inline_key(&node.id)) {
+            return Some(Rc::new(inline.clone()));
+        }
         let template = node.template_name.clone().unwrap_or_default();
         if template.is_empty() && node.template_ref.is_none() {
             return None;

@@ -2,11 +2,12 @@
 //! Upstream rule: `workflow/controller/dag.go` of argoproj/argo-workflows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use tinderbox_api::workflows::{DagTask, NodePhase, NodeType};
 
 use super::Operation;
-use super::call::Call;
+use super::call::{Call, Holder, Origin};
 use super::execute::Body;
 use super::expand::Unit;
 use super::nodes::is_over;
@@ -15,17 +16,16 @@ use crate::lint;
 use crate::tags::{Scope, Unknown, fill};
 
 /// A task with what it waits for.
-struct Task {
-    unit: Unit,
+pub(super) struct Task {
+    task: DagTask,
     logic: String,
     waits_for: Vec<String>,
     id: String,
-    /// Everything of it that tags can stand in.
-    text: String,
+    hooked: bool,
 }
 
 /// A graph that is gone through.
-struct Graph {
+pub(super) struct Graph {
     tasks: BTreeMap<String, Task>,
     /// Tasks that are needed, those that others wait for first.
     order: Vec<String>,
@@ -51,10 +51,13 @@ impl Graph {
 impl Operation<'_> {
     pub(super) fn dag(&mut self, call: &Call, body: &Body) {
         let id = self.open(call, NodeType::DAG, body);
-        let graph = match self.graph(call, body) {
+        let known = self.graphs.get(&id).cloned();
+        let graph = match known.map_or_else(|| self.graph(call, body).map(Rc::new), Ok) {
             Ok(graph) => graph,
             Err(why) => return self.mark(&id, NodePhase::Error, Some(why)),
         };
+        self.graphs.insert(id.clone(), graph.clone());
+        let mut ends = self.ends(&graph);
         let mut waiting = false;
         let mut hooked: BTreeMap<String, bool> = BTreeMap::new();
         for name in &graph.order {
@@ -70,7 +73,7 @@ impl Operation<'_> {
                 }
                 if !self.wants(&graph, task) {
                     self.omit(call, &id, &graph, task);
-                } else if (graph.fail_fast && self.failed_target(&graph).is_some())
+                } else if (graph.fail_fast && failed_target(&graph, &ends).is_some())
                     || (self.stop_message().is_some() && !call.on_exit)
                 {
                     continue;
@@ -80,15 +83,19 @@ impl Operation<'_> {
             } else if !self.node(&task.id).is_some_and(|node| is_over(node)) {
                 self.task(call, body, &id, &graph, task);
             }
-            if task.unit.has_hooks() && self.node(&task.id).is_some() {
-                let scope = self.task_scope(body, &graph, name, &hook_text(&task.unit));
-                let done = self.hooks(&task.unit, &task.id, "tasks", &scope, call, &id);
+            if task.hooked && self.node(&task.id).is_some() {
+                let unit = Unit::of_task(&task.task);
+                let scope = self.task_scope(body, &graph, name, &hook_text(&unit));
+                let around = Call { origin: body.origin.clone(), ..call.clone() };
+                let done = self.hooks(&unit, &task.id, "tasks", &scope, &around, &id);
                 hooked.insert(name.clone(), done);
             }
-            let over = self.node(&task.id).is_some_and(is_over);
+            let end = self.end_of(task, &ends);
+            let over = end.is_some();
+            ends.extend(end.map(|end| (name.clone(), end)));
             waiting |= !over || hooked.get(name) == Some(&false);
         }
-        let failed = self.failed_target(&graph);
+        let failed = failed_target(&graph, &ends);
         let stopped = self.stop_message().filter(|_| !call.on_exit);
         let open = graph.tasks.values().any(|task| self.node(&task.id).is_some_and(|node| !is_over(node)));
         let gives_up = (graph.fail_fast && failed.is_some()) || stopped.is_some();
@@ -120,16 +127,19 @@ impl Operation<'_> {
 
     fn graph(&self, call: &Call, body: &Body) -> Result<Graph, String> {
         let Some(dag) = &body.template.dag else { return Err("the template has no dag".to_owned()) };
-        lint::tasks(&dag.tasks)?;
+        if body.origin != Origin::Local || call.holder.inline.is_some() {
+            lint::tasks(&dag.tasks)?;
+        }
+        let continues = depends::continues(&dag.tasks);
         let mut tasks = BTreeMap::new();
         for task in &dag.tasks {
-            let logic = depends::of(task, &dag.tasks);
+            let logic = depends::of(task, &continues);
             let made = Task {
-                unit: Unit::of_task(task),
+                task: task.clone(),
                 waits_for: depends::names(&logic),
                 logic,
                 id: self.id(&format!("{}.{}", call.name, task.name)),
-                text: text_of(task),
+                hooked: Unit::of_task(task).has_hooks(),
             };
             tasks.insert(task.name.clone(), made);
         }
@@ -188,7 +198,7 @@ impl Operation<'_> {
     }
 
     fn omit(&mut self, call: &Call, id: &str, graph: &Graph, task: &Task) {
-        let child = self.child(call, &task.unit.name, task.unit.holder.clone(), id);
+        let child = self.child(call, &task.task.name, Holder::of_task(&task.task), id);
         let node = self.make(&child, NodeType::Skipped, NodePhase::Omitted, None);
         node.message = Some("omitted: depends condition not met".to_owned());
         self.connect(id, graph, task);
@@ -205,20 +215,25 @@ impl Operation<'_> {
         }
     }
 
-    /// How the branch that ends with a task ended: what was omitted ended as what it waited for.
-    fn branch(&self, graph: &Graph, name: &str) -> Option<NodePhase> {
-        let task = &graph.tasks[name];
+    /// How the branch that ends with a task ended, if it has: what was omitted ended as what it waited for.
+    fn end_of(&self, task: &Task, ends: &BTreeMap<String, NodePhase>) -> Option<NodePhase> {
         let node = self.node(&task.id).filter(|node| is_over(node))?;
         if node.phase != NodePhase::Omitted {
-            let phase = if task.unit.continues(node.phase) { NodePhase::Succeeded } else { node.phase };
-            return Some(phase);
+            let continues = node.phase.is_failed() && Unit::of_task(&task.task).continues(node.phase);
+            return Some(if continues { NodePhase::Succeeded } else { node.phase });
         }
-        let before: Vec<NodePhase> = task.waits_for.iter().filter_map(|before| self.branch(graph, before)).collect();
-        Some(before.iter().find(|phase| phase.is_failed()).copied().unwrap_or(NodePhase::Succeeded))
+        let before = task.waits_for.iter().filter_map(|before| ends.get(before));
+        Some(before.copied().find(|phase| phase.is_failed()).unwrap_or(NodePhase::Succeeded))
     }
 
-    fn failed_target(&self, graph: &Graph) -> Option<NodePhase> {
-        graph.targets.iter().filter_map(|name| self.branch(graph, name)).find(|phase| phase.is_failed())
+    /// How the branches ended that have.
+    fn ends(&self, graph: &Graph) -> BTreeMap<String, NodePhase> {
+        let mut ends = BTreeMap::new();
+        for name in &graph.order {
+            let end = self.end_of(&graph.tasks[name], &ends);
+            ends.extend(end.map(|end| (name.clone(), end)));
+        }
+        ends
     }
 
     /// What tags mean in a task: inputs, and what tasks before it gave.
@@ -238,14 +253,15 @@ impl Operation<'_> {
         {
             return;
         }
-        let scope = self.task_scope(body, graph, &task.unit.name, &task.text);
+        let unit = Unit::of_task(&task.task);
+        let scope = self.task_scope(body, graph, &unit.name, &text_of(&task.task));
         let origin_call = Call { origin: body.origin.clone(), ..call.clone() };
-        if task.unit.is_many() {
-            self.task_group(&origin_call, id, graph, task, &scope);
+        if unit.is_many() {
+            self.task_group(&origin_call, id, graph, (task, &unit), &scope);
             return;
         }
-        let child = self.child(&origin_call, &task.unit.name, task.unit.holder.clone(), id);
-        match self.one(&task.unit, &scope, existing.is_some()) {
+        let child = self.child(&origin_call, &unit.name, unit.holder.clone(), id);
+        match self.one(&unit, &scope, existing.is_some()) {
             Err(why) => {
                 self.refuse(&child, why);
             }
@@ -263,10 +279,10 @@ impl Operation<'_> {
         self.connect(id, graph, task);
     }
 
-    fn task_group(&mut self, call: &Call, id: &str, graph: &Graph, task: &Task, scope: &Scope) {
-        let group = self.child(call, &task.unit.name, task.unit.holder.clone(), id);
+    fn task_group(&mut self, call: &Call, id: &str, graph: &Graph, (task, unit): (&Task, &Unit), scope: &Scope) {
+        let group = self.child(call, &unit.name, unit.holder.clone(), id);
         let exists = |name: &str| self.node_named(&format!("{}.{name}", call.name)).is_some();
-        let ones = match self.many(&task.unit, scope, &exists) {
+        let ones = match self.many(unit, scope, &exists) {
             Ok(ones) => ones,
             Err(why) => {
                 self.refuse(&group, why);
@@ -309,6 +325,11 @@ impl Operation<'_> {
     }
 }
 
+fn failed_target(graph: &Graph, ends: &BTreeMap<String, NodePhase>) -> Option<NodePhase> {
+    graph.targets.iter().filter_map(|name| ends.get(name)).copied().find(|phase| phase.is_failed())
+}
+
+/// Everything of a task that tags can stand in.
 fn text_of(task: &DagTask) -> String {
     let mut plain = task.clone();
     plain.inline = None;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use tinderbox_api::workflows::{Inputs, NodePhase, NodeType, Template};
 
 use super::Operation;
+use super::assess::inline_key;
 use super::call::Call;
 use super::execute::Body;
 use crate::names;
@@ -37,6 +38,9 @@ impl Operation<'_> {
             return Err(why);
         }
         let inputs = Some(body.inputs.clone());
+        if call.holder.inline.is_some() {
+            self.status.stored_templates.insert(inline_key(&id), (*body.template).clone());
+        }
         if let Some(suspend) = &template.suspend {
             if let Some(duration) = &suspend.duration {
                 crate::durations::read(&duration.0)?;

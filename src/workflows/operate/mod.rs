@@ -53,6 +53,7 @@ pub fn operate(workflow: &Workflow, observed: &Observed, locks: &mut Locks, now:
         status,
         globals: Scope::new(),
         templates: BTreeMap::new(),
+        graphs: BTreeMap::new(),
         active: 0,
         changes: 0,
         depth: 0,
@@ -78,6 +79,8 @@ pub(super) struct Operation<'a> {
     globals: Scope,
     /// Templates that were looked up.
     templates: BTreeMap<(Origin, String), Rc<Template>>,
+    /// Graphs that are gone through, by the ids of their nodes.
+    graphs: BTreeMap<String, Rc<dag::Graph>>,
     /// Pods under way.
     active: i64,
     /// Nodes made and marked.

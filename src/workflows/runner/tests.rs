@@ -126,6 +126,16 @@ fn a_thousand_nodes_take_seconds() {
 }
 
 #[test]
+fn a_failure_at_the_beginning_omits_all_that_follow_at_once() {
+    let mut world = world();
+    world.add(layers(400, 4)).unwrap();
+    let run = world.run(&table("{t0: {exit: 1}, t1: {exit: 1}, t2: {exit: 1}, t3: {exit: 1}}"), &[]).unwrap();
+    let status = run.workflows[0].status.clone().unwrap();
+    assert_eq!(status.phase, Phase::Failed);
+    assert_eq!(status.nodes.values().filter(|node| node.phase == NodePhase::Omitted).count(), 396);
+}
+
+#[test]
 fn a_table_of_outcomes_is_a_test_of_a_workflow() {
     let mut world = world();
     world.add(flights()).unwrap();
