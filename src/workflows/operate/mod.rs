@@ -22,6 +22,7 @@ mod spec;
 mod steps;
 mod sync;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -55,6 +56,7 @@ pub fn operate(workflow: &Workflow, observed: &Observed, locks: &mut Locks, now:
         templates: BTreeMap::new(),
         graphs: BTreeMap::new(),
         active: 0,
+        pods: OnceCell::new(),
         changes: 0,
         depth: 0,
     };
@@ -83,6 +85,8 @@ pub(super) struct Operation<'a> {
     graphs: BTreeMap<String, Rc<dag::Graph>>,
     /// Pods under way.
     active: i64,
+    /// What the spec says of every pod, once it was asked for.
+    pods: OnceCell<pod::Common>,
     /// Nodes made and marked.
     changes: usize,
     /// Templates within templates, here.

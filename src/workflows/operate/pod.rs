@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
 use serde_json::{Map, Value, json};
-use tinderbox_api::workflows::{Template, labels};
+use tinderbox_api::workflows::{Template, WorkflowSpec, labels};
 
 use super::Operation;
 use super::call::Call;
@@ -17,6 +17,14 @@ use crate::outlet;
 
 /// The name of the main container.
 pub(crate) const MAIN: &str = "main";
+
+/// What a workflow's spec says of every pod.
+pub(super) struct Common {
+    /// Its fields but for the templates.
+    fields: Value,
+    /// Whether what containers print is asked for by anybody.
+    asks_results: bool,
+}
 
 impl Operation<'_> {
     pub(super) fn pod(&mut self, call: &Call, template: &Template, name: &str) -> Result<Pod, String> {
@@ -43,7 +51,7 @@ impl Operation<'_> {
         let mut volumes = self.spec.volumes.clone();
         volumes.extend(self.status.persistent_volume_claims.clone());
         volumes.extend(template.volumes.clone());
-        let wants_result = self.wants_result(template);
+        let wants_result = template.script.is_some() || self.common().asks_results;
         outlet::fit(template, &mut containers, &mut volumes, &mut annotations, wants_result)?;
         for sidecar in &template.sidecars {
             let sidecar_name = sidecar["name"].as_str().unwrap_or_default().to_owned();
@@ -106,17 +114,17 @@ impl Operation<'_> {
         Ok(vec![container(&value, MAIN)?])
     }
 
-    /// Whether what a container prints is asked for by anybody.
-    fn wants_result(&self, template: &Template) -> bool {
-        if template.script.is_some() {
-            return true;
-        }
-        let in_templates = |templates: &[Template]| {
-            serde_json::to_string(templates)
-                .is_ok_and(|text| text.contains("outputs.result") || text.contains("outputs['result']"))
-        };
-        in_templates(&self.spec.templates)
-            || self.status.stored_templates.values().any(|template| in_templates(std::slice::from_ref(template)))
+    /// What the spec says of every pod.
+    fn common(&self) -> &Common {
+        self.pods.get_or_init(|| {
+            let asks = |template: &Template| {
+                let text = serde_json::to_string(template).unwrap_or_default();
+                text.contains("outputs.result") || text.contains("outputs['result']")
+            };
+            let asks_results = self.spec.templates.iter().chain(self.status.stored_templates.values()).any(asks);
+            let spec = WorkflowSpec { templates: Vec::new(), ..self.spec.clone() };
+            Common { fields: json!(spec), asks_results }
+        })
     }
 
     fn add_environment(&self, container: &mut Map<String, Value>, id: &str, pod: &str) {
@@ -137,7 +145,7 @@ impl Operation<'_> {
 
     /// Everything about the pod that is not its containers: the template's word, or else the workflow's.
     fn place(&self, template: &Template, spec: &mut Map<String, Value>) -> Result<(), String> {
-        let whole = json!(self.spec);
+        let whole = &self.common().fields;
         let own = json!(template);
         for (key, of_workflow) in [
             ("nodeSelector", "nodeSelector"),
@@ -159,7 +167,7 @@ impl Operation<'_> {
         }
         for key in ["tolerations", "hostAliases"] {
             let all: Vec<Value> =
-                [&whole, &own].iter().filter_map(|from| from.get(key)?.as_array()).flatten().cloned().collect();
+                [whole, &own].iter().filter_map(|from| from.get(key)?.as_array()).flatten().cloned().collect();
             if !all.is_empty() {
                 spec.insert(key.to_owned(), all.into());
             }

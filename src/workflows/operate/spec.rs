@@ -1,5 +1,6 @@
 //! What is run: the workflow's own spec over its WorkflowTemplate's; and templates by name, with their defaults.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -162,6 +163,8 @@ impl Operation<'_> {
         let found = spec.templates.iter().find(|template| template.name == name).cloned();
         let found = found.ok_or_else(|| format!("template {name} not found in {what} {object}"))?;
         self.status.stored_templates.insert(key, found.clone());
+        // It may ask for what others print.
+        self.pods = OnceCell::new();
         Ok(found)
     }
 
