@@ -17,3 +17,4 @@ pub mod quota;
 pub mod selector;
 pub mod spark;
 pub mod streams;
+pub mod workflows;

@@ -16,5 +16,6 @@ mod spark;
 mod statefulsets;
 mod tokens;
 mod volumes;
+mod workflows;
 mod workloads;
 mod world;

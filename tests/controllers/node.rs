@@ -13,6 +13,8 @@ use crate::world::World;
 
 /// How a pod ends: an exit code. Without it, the pod runs on.
 pub(crate) const EXIT: &str = "test/exit";
+/// What the container leaves as its termination message.
+pub(crate) const SAYS: &str = "test/says";
 /// Present: the pod does not become ready by itself.
 pub(crate) const UNREADY: &str = "test/unready";
 /// Present: the pod takes no notice of its deletion.
@@ -61,7 +63,7 @@ async fn step(client: &Client, clock: &Clock, pod: &Pod, address: u8) {
                 "conditions": [{"type": "Ready", "status": "False", "reason": "PodCompleted", "lastTransitionTime": now}],
                 "containerStatuses": [{
                     "name": pod.spec.as_ref().unwrap().containers[0].name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
-                    "state": {"terminated": {"exitCode": code, "finishedAt": now}},
+                    "state": {"terminated": {"exitCode": code, "finishedAt": now, "message": pod.annotations().get(SAYS)}},
                 }],
             })
         }

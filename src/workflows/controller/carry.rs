@@ -1,0 +1,173 @@
+//! Carries out what a workflow wants: what must be there before a pod, the pods, the status, and then what is to go.
+
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
+use kube::core::ObjectMeta;
+use serde_json::{Map, Value, json};
+use tinderbox_api::workflows::{NodePhase, Workflow, labels};
+use tinderbox_client::patch::diff;
+use tinderbox_client::{Applier, Error, Note, ObjectKey, Plan, Result, Step};
+
+use super::{View, pods};
+use crate::view::{Observed, Turn};
+
+impl View {
+    pub(super) async fn carry_out(
+        &self,
+        workflow: &Workflow,
+        observed: &Observed,
+        mut turn: Turn,
+        applier: &Applier,
+    ) -> Result<()> {
+        applier.apply(before(workflow, observed, &turn)).await?;
+        for pod in std::mem::take(&mut turn.pods) {
+            self.make(workflow, &pod, &mut turn, applier).await?;
+        }
+        for request in std::mem::take(&mut turn.requests) {
+            self.ask_for(workflow, &request).await?;
+        }
+        let mut plan = Plan::default();
+        status(workflow, &turn).into_iter().for_each(|step| plan.push(step));
+        plan.then();
+        self.afterwards(workflow, &turn, &mut plan);
+        for (warning, reason, message) in &turn.events {
+            plan.note(match warning {
+                true => Note::warning(workflow, reason, message.clone()),
+                false => Note::normal(workflow, reason, message.clone()),
+            });
+        }
+        plan.stages.retain(|stage| !stage.is_empty());
+        applier.apply(plan).await?;
+        Ok(())
+    }
+
+    /// Makes a pod, unless it was made before by a controller that could not write it down.
+    async fn make(&self, workflow: &Workflow, pod: &Pod, turn: &mut Turn, applier: &Applier) -> Result<()> {
+        let key = ObjectKey::of(pod);
+        let uid = workflow.uid().unwrap_or_default();
+        let ours = |have: &Pod| have.owner_references().iter().any(|owner| owner.uid == uid);
+        if self.pods.get(&key).is_some_and(|have| ours(&have)) {
+            return Ok(());
+        }
+        match applier.step(Step::create(pod)).await {
+            Ok(()) => Ok(()),
+            Err(error) if is_refusal(&error) => {
+                let id = pod.annotations().get(labels::NODE_ID).cloned().unwrap_or_default();
+                if let Some(node) = turn.status.nodes.get_mut(&id) {
+                    node.phase = NodePhase::Error;
+                    node.message = Some(error.message());
+                    node.finished_at = node.started_at.clone();
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is done once the status is written: pods are marked, ended and deleted, claims and the workflow itself go.
+    fn afterwards(&self, workflow: &Workflow, turn: &Turn, plan: &mut Plan) {
+        let namespace = workflow.namespace().unwrap_or_default();
+        for pod in self.pods.controlled_by(&workflow.uid().unwrap_or_default()) {
+            let name = pod.name_any();
+            if turn.delete.contains(&name) {
+                plan.push(Step::delete(&*pod));
+                continue;
+            }
+            let id = pod.annotations().get(labels::NODE_ID);
+            let node = id.and_then(|id| turn.status.nodes.get(id));
+            let over = node.is_some_and(|node| node.phase.is_fulfilled());
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            let running = matches!(phase, Some("Running" | "Pending"));
+            let told = pod.spec.as_ref().and_then(|spec| spec.active_deadline_seconds) == Some(1);
+            if running && !told && (turn.stop.contains(&name) || (over && pods::has_sidecars(&pod))) {
+                // The node ends its containers, and its logs stay.
+                plan.push(Step::merge(&*pod, json!({"spec": {"activeDeadlineSeconds": 1}})));
+            }
+            if over && !pods::is_marked(&pod) {
+                plan.push(Step::merge(&*pod, json!({"metadata": {"labels": {labels::COMPLETED: "true"}}})));
+            }
+        }
+        for name in &turn.delete_claims {
+            plan.push(Step::delete(&PersistentVolumeClaim { metadata: named(&namespace, name), ..Default::default() }));
+        }
+        if turn.budget.as_ref().is_some_and(|budget| budget["delete"] == true) {
+            let budget =
+                PodDisruptionBudget { metadata: named(&namespace, &workflow.name_any()), ..Default::default() };
+            plan.push(Step::delete(&budget));
+        }
+        if turn.expired {
+            plan.then();
+            plan.push(Step::delete(workflow));
+        }
+    }
+}
+
+/// Whether the API says that an object will never be taken as it is; what a quota refuses may pass later.
+fn is_refusal(error: &Error) -> bool {
+    let refused = error.status().is_some_and(|status| matches!(status.code, 400 | 403 | 404 | 422));
+    refused && !error.message().contains("exceeded quota") && !error.is_namespace_terminating()
+}
+
+fn named(namespace: &str, name: &str) -> ObjectMeta {
+    ObjectMeta { name: Some(name.to_owned()), namespace: Some(namespace.to_owned()), ..ObjectMeta::default() }
+}
+
+/// What must be there before the pods.
+fn before(workflow: &Workflow, observed: &Observed, turn: &Turn) -> Plan {
+    let mut plan = Plan::default();
+    let namespace = workflow.namespace().unwrap_or_default();
+    for claim in &turn.claims {
+        if let Ok(claim) = serde_json::from_value::<PersistentVolumeClaim>(claim.clone()) {
+            plan.push(Step::apply(&claim));
+        }
+    }
+    if let Some(budget) = turn.budget.as_ref().filter(|budget| budget["delete"] != true)
+        && let Ok(budget) = serde_json::from_value::<PodDisruptionBudget>(budget.clone())
+    {
+        plan.push(Step::apply(&budget));
+    }
+    let mut made: Vec<&str> = Vec::new();
+    for one in &turn.remember {
+        let mut metadata = named(&namespace, &one.config_map);
+        if observed.config_maps.contains_key(&one.config_map) || made.contains(&one.config_map.as_str()) {
+            plan.then();
+            let map = ConfigMap { metadata, ..ConfigMap::default() };
+            plan.push(Step::merge(&map, json!({"data": {&one.key: one.entry}})));
+            continue;
+        }
+        made.push(&one.config_map);
+        metadata.labels = Some([(labels::CONFIG_MAP_TYPE.to_owned(), "Cache".to_owned())].into());
+        let data = Some([(one.key.clone(), one.entry.clone())].into());
+        plan.push(Step::create(&ConfigMap { metadata, data, ..ConfigMap::default() }));
+    }
+    plan
+}
+
+/// The write of the status, with labels and annotations, unless nothing changed or somebody else changed the workflow.
+fn status(workflow: &Workflow, turn: &Turn) -> Option<Step> {
+    let from = workflow.status.as_ref().map_or_else(|| json!({}), |status| json!(status));
+    let mut body = Map::new();
+    if let Some(status) = diff(&from, &json!(turn.status)) {
+        body.insert("status".to_owned(), status);
+    }
+    let mut metadata = Map::new();
+    for (name, have, wanted) in
+        [("labels", workflow.labels(), &turn.labels), ("annotations", workflow.annotations(), &turn.annotations)]
+    {
+        let new: Map<String, Value> = wanted
+            .iter()
+            .filter(|(key, value)| have.get(*key) != Some(value))
+            .map(|(key, value)| (key.clone(), json!(value)))
+            .collect();
+        if !new.is_empty() {
+            metadata.insert(name.to_owned(), new.into());
+        }
+    }
+    if body.is_empty() && metadata.is_empty() {
+        return None;
+    }
+    metadata.insert("resourceVersion".to_owned(), json!(workflow.resource_version()));
+    body.insert("metadata".to_owned(), metadata.into());
+    Some(Step::merge(workflow, body.into()))
+}
