@@ -39,6 +39,11 @@ impl Access {
     /// Who sends a request with these headers over a connection of `peer`, or in whose name.
     pub(crate) fn sender(&self, peer: Option<&User>, headers: &HeaderMap) -> Result<User, ApiError> {
         let user = self.authenticator.sender(peer, headers, SystemTime::now())?;
+        self.acting(user, headers)
+    }
+
+    /// In whose name `user` acts by these headers.
+    pub(crate) fn acting(&self, user: User, headers: &HeaderMap) -> Result<User, ApiError> {
         impersonated(&self.rbac, user, headers)
     }
 

@@ -69,7 +69,7 @@ impl ApiServer {
     async fn answer(&self, request: Request<Body>, user: Option<User>) -> Result<Response<Body>, ApiError> {
         let (parts, body) = request.into_parts();
         let user = match user {
-            Some(user) => user,
+            Some(user) => self.access().acting(user, &parts.headers)?,
             None => {
                 let peer = parts.extensions.get::<Peer>().map(|peer| &peer.0);
                 self.access().sender(peer, &parts.headers)?

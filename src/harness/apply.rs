@@ -149,7 +149,7 @@ pub(crate) enum Earlier {
     Active,
 }
 
-/// Removes the finished run of a one-shot object (a Job, a SparkApplication, or a Pod of its own), so that it can be applied anew.
+/// Removes the finished run of a one-shot object (a Job, a SparkApplication, a Workflow, or a Pod of its own), so that it can be applied anew.
 ///
 /// # Errors
 /// When it cannot be removed.
@@ -173,7 +173,7 @@ pub(crate) async fn clear_finished(cluster: &Cluster, object: &Object, namespace
     Ok(Earlier::Gone)
 }
 
-/// Whether a Job, a SparkApplication or a Pod with this status is over, and well.
+/// Whether a Job, a SparkApplication, a Workflow or a Pod with this status is over, and well.
 #[must_use]
 pub(crate) fn finished(status: &Value) -> Option<bool> {
     match status["applicationState"]["state"].as_str() {
@@ -183,7 +183,8 @@ pub(crate) fn finished(status: &Value) -> Option<bool> {
     }
     match status["phase"].as_str() {
         Some("Succeeded") => return Some(true),
-        Some("Failed") => return Some(false),
+        // Of a Workflow: it could not be carried out.
+        Some("Failed" | "Error") => return Some(false),
         _ => {}
     }
     status["conditions"].as_array()?.iter().find_map(|condition| {

@@ -19,12 +19,7 @@ use crate::project::Project;
 pub(crate) async fn fetch(project: &Project, objects: &[Object], talk: &Talk) {
     let mut names = BTreeSet::new();
     for object in objects {
-        collect(&object.value, &mut names);
-        if object.value["kind"] == "SparkApplication" {
-            let spec = &object.value["spec"];
-            let images = [&spec["image"], &spec["driver"]["image"], &spec["executor"]["image"]];
-            names.extend(images.into_iter().filter_map(Value::as_str).map(str::to_owned));
-        }
+        images_of(&object.value, &mut names);
     }
     let place = match project.provider("") {
         Ok(place) => place,
@@ -66,6 +61,18 @@ async fn native(project: &Project, names: BTreeSet<String>, talk: &Talk) {
     }
 }
 
+/// The images that an object needs, and those of an object that a workflow makes of a text in it.
+fn images_of(object: &Value, names: &mut BTreeSet<String>) {
+    collect(object, names);
+    if object["kind"] == "SparkApplication" {
+        let spec = &object["spec"];
+        let images = [&spec["image"], &spec["driver"]["image"], &spec["executor"]["image"]];
+        let said = images.into_iter().filter_map(Value::as_str);
+        // What a workflow puts in is known when it does.
+        names.extend(said.filter(|image| !image.contains("{{")).map(str::to_owned));
+    }
+}
+
 /// The images of the containers in an object, wherever its pod template stands.
 fn collect(value: &Value, names: &mut BTreeSet<String>) {
     match value {
@@ -76,8 +83,18 @@ fn collect(value: &Value, names: &mut BTreeSet<String>) {
                     let may_fetch = |one: &&Value| one["imagePullPolicy"] != "Never";
                     let containers = inner.as_array().into_iter().flatten().filter(may_fetch);
                     names.extend(containers.filter_map(|one| one["image"].as_str()).map(str::to_owned));
-                } else {
-                    collect(inner, names);
+                    continue;
+                }
+                match (field.as_str(), inner) {
+                    ("manifest", Value::String(text)) => {
+                        let made: Value = serde_yaml::from_str(text).unwrap_or_default();
+                        images_of(&made, names);
+                    }
+                    ("container" | "script", Value::Object(container)) => {
+                        let image = container.get("image").and_then(Value::as_str);
+                        names.extend(image.filter(|image| !image.contains("{{")).map(str::to_owned));
+                    }
+                    _ => collect(inner, names),
                 }
             }
         }

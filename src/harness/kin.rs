@@ -109,7 +109,7 @@ pub fn role(pod: &Value) -> Role {
 /// Whether objects of this kind come to an end, well or badly: a run is made of them.
 #[must_use]
 pub fn is_work(kind: &str) -> bool {
-    matches!(kind, "Job" | "Pod" | "SparkApplication")
+    matches!(kind, "Job" | "Pod" | "SparkApplication" | "Workflow")
 }
 
 /// The phase of an object in one word.

@@ -110,7 +110,7 @@ impl Session {
         Ok(session)
     }
 
-    /// The UIDs of the submitted Jobs, SparkApplications and Pods: what a run is made of.
+    /// The UIDs of the submitted Jobs, SparkApplications, Workflows and Pods: what a run is made of.
     #[must_use]
     pub(crate) fn work(&self) -> Vec<(ObjectName, String)> {
         self.submitted.iter().filter(|(name, _)| kin::is_work(&name.kind)).cloned().collect()
@@ -283,8 +283,12 @@ async fn watched(
         let (version, kind) = (object.value["apiVersion"].as_str()?, object.value["kind"].as_str()?);
         kin::is_work(kind).then_some((version, kind))
     });
+    // Of what a workflow makes this alone has parts of its own.
+    let made = ("sparkoperator.k8s.io/v1beta2", "SparkApplication");
+    let makes = objects.iter().any(|object| object.value["kind"] == "Workflow");
+    let made = (makes && cluster.resource(made.0, made.1).await.is_ok()).then_some(made);
     let more = more.iter().map(|(version, kind)| (version.as_str(), kind.as_str()));
-    let kinds: BTreeSet<(&str, &str)> = WATCHED.into_iter().chain(own).chain(more).collect();
+    let kinds: BTreeSet<(&str, &str)> = WATCHED.into_iter().chain(own).chain(made).chain(more).collect();
     let mut watched = Vec::new();
     for (version, kind) in kinds {
         let resource = cluster.resource(version, kind).await?;

@@ -18,6 +18,12 @@ pub use beside::beside;
 /// What the Spark operator acts as. See `manifests/platform/spark-operator`.
 pub const SPARK_OPERATOR: Account = Account { namespace: Cow::Borrowed("spark-operator"), name: "spark-operator" };
 
+/// What the controllers of workflows act as. See `manifests/platform/argo-workflows`.
+pub const WORKFLOW_CONTROLLER: Account = Account { namespace: Cow::Borrowed("argo"), name: "workflow-controller" };
+
+/// What the parts act as.
+pub(crate) const ACCOUNTS: [Account; 2] = [SPARK_OPERATOR, WORKFLOW_CONTROLLER];
+
 /// Starts every part, each with the client that `client` gives for its account; they run on `tracker` until `token` is
 /// cancelled. A part whose kinds are not defined yet waits for them. They look at these namespaces alone, or at all when none is named.
 pub fn spawn(
@@ -27,6 +33,10 @@ pub fn spawn(
     tracker: &TaskTracker,
     token: &CancellationToken,
 ) {
-    let spark = tinderbox_spark::Config { namespaces: namespaces.to_vec(), ..tinderbox_spark::Config::new(clock) };
+    let spark =
+        tinderbox_spark::Config { namespaces: namespaces.to_vec(), ..tinderbox_spark::Config::new(clock.clone()) };
     tinderbox_spark::spawn(&client(SPARK_OPERATOR), spark, tracker, token);
+    let workflows =
+        tinderbox_workflows::Config { namespaces: namespaces.to_vec(), ..tinderbox_workflows::Config::new(clock) };
+    tinderbox_workflows::spawn(&client(WORKFLOW_CONTROLLER), workflows, tracker, token);
 }

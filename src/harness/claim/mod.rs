@@ -199,7 +199,8 @@ pub(crate) async fn defined(cluster: &Cluster, definitions: &[String]) -> Result
     Err(Error::Usage {
         message: format!("the cluster lacks definitions that one namespace cannot bring: {}", missing.join(", ")),
         hint: Some(
-            "an administrator of the cluster makes them once: `kubectl apply --server-side -f manifests/platform/spark-operator/crds`"
+            "an administrator of the cluster makes them once: `kubectl apply --server-side -f manifests/platform/spark-operator/crds -f \
+             manifests/platform/argo-workflows/crds`"
                 .to_owned(),
         ),
     })
