@@ -132,9 +132,9 @@ async fn reconcile(
     Ok(again.into())
 }
 
-/// Has those looked at that wait for a lock of which some are free.
+/// Has those looked at that wait for a lock that was given back.
 fn wake(view: &View, queue: &Queue<ObjectKey>) {
-    for name in hold(&view.locks).next() {
+    for name in hold(&view.locks).woken() {
         if let Some((namespace, name)) = name.split_once('/') {
             queue.add(ObjectKey::new(namespace, name));
         }
