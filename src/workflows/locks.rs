@@ -20,9 +20,19 @@ pub struct Locks(BTreeMap<String, Lock>);
 
 #[derive(Debug, Clone, Default)]
 struct Lock {
-    limit: usize,
     holders: Vec<String>,
     waiting: Vec<Claim>,
+    /// A holder gave it back, or one that waited is gone.
+    freed: bool,
+}
+
+impl Lock {
+    fn drop_those(&mut self, gone: impl Fn(&str) -> bool) {
+        let before = self.holders.len() + self.waiting.len();
+        self.holders.retain(|holder| !gone(holder));
+        self.waiting.retain(|waiting| !gone(&waiting.holder));
+        self.freed |= self.holders.len() + self.waiting.len() < before;
+    }
 }
 
 impl Locks {
@@ -32,7 +42,6 @@ impl Locks {
     /// How many are free, and how many there are, when it has to wait.
     pub fn acquire(&mut self, name: &str, limit: usize, claim: &Claim) -> Result<(), (usize, usize)> {
         let lock = self.0.entry(name.to_owned()).or_default();
-        lock.limit = limit;
         if lock.holders.contains(&claim.holder) {
             return Ok(());
         }
@@ -69,8 +78,7 @@ impl Locks {
     /// Gives back what a holder holds or waits for.
     pub fn release(&mut self, name: &str, holder: &str) {
         if let Some(lock) = self.0.get_mut(name) {
-            lock.holders.retain(|have| have != holder);
-            lock.waiting.retain(|waiting| waiting.holder != holder);
+            lock.drop_those(|have| have == holder);
         }
     }
 
@@ -79,17 +87,22 @@ impl Locks {
         let inner = format!("{workflow}/");
         let is_of = |holder: &str| holder == workflow || holder.starts_with(&inner);
         for lock in self.0.values_mut() {
-            lock.holders.retain(|holder| !is_of(holder));
-            lock.waiting.retain(|waiting| !is_of(&waiting.holder));
+            lock.drop_those(is_of);
         }
     }
 
-    /// The workflows (`namespace/name`) that wait for a lock of which some are free.
+    /// The workflows (`namespace/name`) that wait for a lock that was given back since this was asked last.
     #[must_use]
-    pub fn next(&self) -> Vec<String> {
-        let free = |lock: &&Lock| lock.holders.len() < lock.limit;
-        let waiting = self.0.values().filter(free).flat_map(|lock| &lock.waiting);
-        waiting.map(|claim| claim.holder.splitn(3, '/').take(2).collect::<Vec<_>>().join("/")).collect()
+    pub fn woken(&mut self) -> Vec<String> {
+        let mut woken = Vec::new();
+        for lock in self.0.values_mut() {
+            if std::mem::take(&mut lock.freed) {
+                let names =
+                    lock.waiting.iter().map(|claim| claim.holder.splitn(3, '/').take(2).collect::<Vec<_>>().join("/"));
+                woken.extend(names);
+            }
+        }
+        woken
     }
 
     /// The locks that a holder holds.
@@ -117,7 +130,8 @@ mod tests {
             assert_eq!(locks.acquire("m", 1, &waiting), Err((0, 1)));
         }
         locks.release("m", "n/a");
-        assert_eq!(locks.next(), ["n/high", "n/old", "n/young"]);
+        assert_eq!(locks.woken(), ["n/high", "n/old", "n/young"]);
+        assert!(locks.woken().is_empty());
         assert_eq!(locks.acquire("m", 1, &claim("n/old", 0, 2)), Err((1, 1)));
         assert_eq!(locks.acquire("m", 1, &claim("n/high/node", 5, 9)), Ok(()));
         locks.release_all("n/high");

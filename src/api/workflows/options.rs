@@ -31,8 +31,7 @@ record! {
         expression: String,
     }
 
-    /// A key of a ConfigMap.
-    #[schemars(extend("required" = ["key"]))]
+    /// A key of a ConfigMap; where only the ConfigMap is meant, there is none.
     KeySelector {
         /// Name of the ConfigMap.
         name: String,

@@ -13,7 +13,6 @@ use kube::{Client, ResourceExt};
 use tinderbox_api::workflows::{
     ClusterWorkflowTemplate, Outputs, Workflow, WorkflowTaskResult, WorkflowTemplate, labels,
 };
-use tinderbox_client::clock::after;
 use tinderbox_client::runner::Action;
 use tinderbox_client::{Applier, Cache, Caches, ObjectKey, Queue, Result, Runner};
 use tokio_util::sync::CancellationToken;
@@ -25,8 +24,6 @@ use resources::Handle;
 
 /// Workflows that are looked at side by side.
 const CONCURRENCY: usize = 16;
-/// How soon an object is looked at after it was asked for.
-const SOON: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What the loop looks at, and what it remembers between two looks: nothing of it is needed again after a restart.
 #[derive(Clone)]
@@ -123,18 +120,18 @@ async fn reconcile(
     let now = config.clock.now();
     let turn = crate::operate(&workflow, &observed, &mut hold(&view.locks), now);
     wake(&view, &queue);
-    let mut again = turn.again;
-    if !turn.requests.is_empty() {
-        let soon = after(now, SOON);
-        again = Some(again.map_or(soon, |again| again.min(soon)));
-    }
+    let (again, asks) = (turn.again, !turn.requests.is_empty());
     view.carry_out(&workflow, &observed, turn, &applier).await?;
+    if asks {
+        // What became of what was asked for is seen by the next look.
+        queue.add(key);
+    }
     Ok(again.into())
 }
 
-/// Has those looked at that wait for a lock of which some are free.
+/// Has those looked at that wait for a lock that was given back.
 fn wake(view: &View, queue: &Queue<ObjectKey>) {
-    for name in hold(&view.locks).next() {
+    for name in hold(&view.locks).woken() {
         if let Some((namespace, name)) = name.split_once('/') {
             queue.add(ObjectKey::new(namespace, name));
         }

@@ -185,7 +185,7 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Result<Value, String>
         }
         ("min" | "max", [Value::Array(list)]) => extreme(name, list),
         ("min" | "max", list) => extreme(name, list),
-        ("any", [Value::Array(list)]) => Ok(json!(list.iter().any(|item| *item == json!(true)))),
+        ("any", [Value::Array(list)]) => Ok(json!(list.contains(&Value::Bool(true)))),
         ("all", [Value::Array(list)]) => Ok(json!(list.iter().all(|item| *item == json!(true)))),
         ("join", [Value::Array(list), rest @ ..]) => {
             let between = rest.first().map(show).unwrap_or_default();

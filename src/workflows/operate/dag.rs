@@ -80,7 +80,7 @@ impl Operation<'_> {
                 } else {
                     self.task(call, body, &id, &graph, task);
                 }
-            } else if !self.node(&task.id).is_some_and(|node| is_over(node)) {
+            } else if !self.node(&task.id).is_some_and(is_over) {
                 self.task(call, body, &id, &graph, task);
             }
             if task.hooked && self.node(&task.id).is_some() {
