@@ -30,6 +30,30 @@ const CLUSTER_WIDE: [&str; 22] = [
     "VolumeAttachment",
 ];
 
+/// The groups of kinds that are built in, without `.k8s.io`.
+const BUILT_IN: [&str; 20] = [
+    "",
+    "admissionregistration",
+    "apiextensions",
+    "apiregistration",
+    "apps",
+    "authentication",
+    "authorization",
+    "autoscaling",
+    "batch",
+    "certificates",
+    "coordination",
+    "discovery",
+    "events",
+    "flowcontrol.apiserver",
+    "networking",
+    "node",
+    "policy",
+    "rbac.authorization",
+    "scheduling",
+    "storage",
+];
+
 /// What tells objects apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Id {
@@ -72,8 +96,13 @@ impl Id {
     }
 
     pub(super) fn is_cluster_wide(&self) -> bool {
-        let built_in = !self.group.contains('.') || self.group.ends_with(".k8s.io");
-        built_in && CLUSTER_WIDE.contains(&self.kind.as_str())
+        self.is_built_in() && CLUSTER_WIDE.contains(&self.kind.as_str())
+    }
+
+    /// Whether the kind is one of Kubernetes' own.
+    pub(super) fn is_built_in(&self) -> bool {
+        let group = self.group.strip_suffix(".k8s.io").unwrap_or(&self.group);
+        BUILT_IN.contains(&group)
     }
 
     /// The id in words.

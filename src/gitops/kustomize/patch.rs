@@ -102,7 +102,7 @@ fn merge_into(items: &mut Vec<Item>, index: usize, patch: &Value, options: Patch
     let id = item.id();
     let have = std::mem::take(item.value());
     // Only of built-in kinds is it known which lists can be merged.
-    let typed = !id.group.contains('.') || id.group.ends_with(".k8s.io") && !id.group.starts_with("sparkoperator");
+    let typed = id.is_built_in();
     let (kind, name, namespace) =
         (have["kind"].clone(), have["metadata"]["name"].clone(), have["metadata"].get("namespace").cloned());
     let version = have["apiVersion"].clone();

@@ -84,7 +84,7 @@ impl Marks {
                     "SyncFail" => found.hook(Phase::SyncFail),
                     "Skip" => found.skip = true,
                     // Hooks of a deletion have no part in a sync; unknown words are no hooks.
-                    "PreDelete" | "PostDelete" => found.hooks = Some(found.hooks.take().unwrap_or_default()),
+                    "PreDelete" | "PostDelete" => found.hooks = found.hooks.or_else(|| Some(Vec::new())),
                     _ => (),
                 }
             }
@@ -95,7 +95,7 @@ impl Marks {
                     "post-install" | "post-upgrade" => found.hook(Phase::PostSync),
                     // Definitions are objects like others.
                     "crd-install" => (),
-                    _ => found.hooks = Some(found.hooks.take().unwrap_or_default()),
+                    _ => found.hooks = found.hooks.or_else(|| Some(Vec::new())),
                 }
             }
         }
