@@ -94,12 +94,21 @@ fn what_is_brought_in_is_taken_out_and_nothing_else() {
       remember the context theirs in DIR/home/NAME
       leave namespace/spark-jobs as it is: it is there already, and not ours
       make namespace/spark-operator
+      make namespace/argo
       make customresourcedefinition/sparkapplications.sparkoperator.k8s.io
       make customresourcedefinition/scheduledsparkapplications.sparkoperator.k8s.io
       make customresourcedefinition/sparkconnects.sparkoperator.k8s.io
+      make customresourcedefinition/workflows.argoproj.io
+      make customresourcedefinition/workflowtemplates.argoproj.io
+      make customresourcedefinition/clusterworkflowtemplates.argoproj.io
+      make customresourcedefinition/cronworkflows.argoproj.io
+      make customresourcedefinition/workflowtaskresults.argoproj.io
       make serviceaccount/spark-operator
+      make serviceaccount/workflow-controller
       make clusterrole/spark-operator
+      make clusterrole/workflow-controller
       make clusterrolebinding/spark-operator
+      make clusterrolebinding/workflow-controller
       make role/spark-operator-leader
       make rolebinding/spark-operator-leader
       make validatingadmissionpolicy/spark-applications.sparkoperator.k8s.io
@@ -205,11 +214,12 @@ fn one_namespace_is_enough_where_the_kinds_are_defined() {
     let undefined = guest.up(&within).failed(2);
     assert!(
         undefined.contains(
-            "cannot bring: scheduledsparkapplications.sparkoperator.k8s.io, sparkconnects.sparkoperator.k8s.io\n"
+            "cannot bring: scheduledsparkapplications.sparkoperator.k8s.io, sparkconnects.sparkoperator.k8s.io, workflows.argoproj.io, "
         ),
         "{undefined}"
     );
     define(crds);
+    define(crate::program::root().join("manifests/platform/argo-workflows/crds"));
     let powerless = guest.up(&within).failed(2);
     assert!(powerless.contains("patch roles.rbac.authorization.k8s.io in spark-jobs"), "{powerless}");
     assert!(powerless.contains("create serviceaccounts/token in spark-jobs"), "{powerless}");
