@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::Value;
@@ -17,6 +18,8 @@ use crate::manifest::Object;
 
 /// The field manager of everything that the harness applies.
 const MANAGER: &str = "tinderbox";
+/// Objects of one kind that are applied at once.
+const TOGETHER: usize = 4;
 /// How long an object may take to go when it is deleted.
 const REMOVAL: Duration = Duration::from_secs(60);
 /// How long a definition may take until its kinds are served.
@@ -51,7 +54,7 @@ pub(crate) fn in_order(objects: &mut [Object]) {
 /// Applies objects, and tells what each came to. Those without a namespace go to `namespace`.
 ///
 /// # Errors
-/// When the API rejects one; those before it stay applied.
+/// When the API rejects one; those before it stay applied, and so may others of its kind.
 pub(crate) async fn apply(
     cluster: &Cluster,
     objects: &[Object],
@@ -59,13 +62,18 @@ pub(crate) async fn apply(
     talk: &Talk,
 ) -> Result<Vec<DynamicObject>, Error> {
     let mut done = Vec::with_capacity(objects.len());
-    for object in objects {
-        let (applied, outcome) = apply_one(cluster, object, namespace).await?;
-        let mut name = object.name();
-        name.namespace = applied.namespace().unwrap_or_default();
-        name.name = applied.name_any();
-        talk.tell(Event::Applied { object: name, outcome });
-        done.push(applied);
+    // Objects of one kind do not wait for each other.
+    for alike in objects.chunk_by(|one, next| one.value["kind"] == next.value["kind"]) {
+        let mut outcomes =
+            stream::iter(alike.iter().map(|object| apply_one(cluster, object, namespace))).buffered(TOGETHER);
+        for object in alike {
+            let Some((applied, outcome)) = outcomes.try_next().await? else { break };
+            let mut name = object.name();
+            name.namespace = applied.namespace().unwrap_or_default();
+            name.name = applied.name_any();
+            talk.tell(Event::Applied { object: name, outcome });
+            done.push(applied);
+        }
     }
     Ok(done)
 }

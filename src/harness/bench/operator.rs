@@ -100,7 +100,7 @@ async fn on(project: &Project, rehearsal: &Rehearsal, spark: &HostSpark, talk: &
             "what server, operator and clients take for them",
             (after - before).max(0.0),
             "MiB",
-            200.0,
+            None,
         )
         .told(format!("from {before:.0} MiB to {after:.0} MiB")),
     ])
