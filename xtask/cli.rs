@@ -110,6 +110,9 @@ pub(crate) enum Verb {
     /// Take the cluster of an end-to-end run away when that run has been killed.
     #[command(hide = true)]
     Reaper(Reaper),
+    /// The workflows of a cluster: what there is, one as a tree, submit, stop, resume; and lint for files.
+    #[command(subcommand)]
+    Workflow(WorkflowAction),
     /// The virtual nodes of the cluster: list them, kill one, start it again.
     Node(Node),
 }
@@ -330,6 +333,62 @@ pub(crate) struct Node {
     /// What to do.
     #[command(subcommand)]
     pub(crate) action: Option<NodeAction>,
+}
+
+/// What to do with workflows.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkflowAction {
+    /// All workflows, and how far they are.
+    List(InNamespace),
+    /// One workflow as the tree of its nodes.
+    Get(WorkflowName),
+    /// Make a workflow of a WorkflowTemplate.
+    Submit {
+        #[command(flatten)]
+        template: WorkflowName,
+        /// A parameter of the template.
+        #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+        parameters: Vec<(String, String)>,
+    },
+    /// End what runs of a workflow; exit handlers still run.
+    Stop {
+        #[command(flatten)]
+        workflow: WorkflowName,
+        /// Exit handlers do not run either.
+        #[arg(long)]
+        terminate: bool,
+    },
+    /// Let a suspended workflow go on.
+    Resume(WorkflowName),
+    /// Say what is wrong with workflows in files and folders; no cluster is needed.
+    Lint {
+        /// Files and folders.
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// A namespace, or all.
+#[derive(Debug, Args)]
+pub(crate) struct InNamespace {
+    /// The namespace, when it is not all of them.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+}
+
+/// Which one.
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowName {
+    /// Its name.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) place: InNamespace,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a parameter is given as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// A process beside a cluster.

@@ -52,6 +52,7 @@ pub mod suggest;
 mod tell;
 pub mod timeline;
 pub mod up;
+pub mod workflow;
 
 pub use error::{Class, Error};
 pub use event::{Event, Talk};

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use kube::Client;
 use tinderbox_client::Clock;
 pub use tinderbox_spark::run_at;
+pub use tinderbox_workflows as workflows;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

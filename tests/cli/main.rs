@@ -24,6 +24,7 @@ mod spark;
 mod state;
 mod terminal;
 mod work;
+mod workflows;
 
 use program::Cluster;
 use serde_json::json;

@@ -27,7 +27,7 @@ expect:
 const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {a: b}}\n";
 
 /// The examples of `docs/output.md` by the heading above them.
-fn documented() -> BTreeMap<String, Value> {
+pub(crate) fn documented() -> BTreeMap<String, Value> {
     let text = std::fs::read_to_string(root().join("docs/output.md")).expect("it is there");
     let sections = text.split("\n## ").skip(1);
     let example = |section: &str| {
@@ -39,7 +39,7 @@ fn documented() -> BTreeMap<String, Value> {
 }
 
 /// Whether a value has the fields and types of an example. What is null or empty in one of them says nothing.
-fn compare(place: &str, example: &Value, value: &Value) {
+pub(crate) fn compare(place: &str, example: &Value, value: &Value) {
     match (example, value) {
         (Value::Null, _) | (_, Value::Null) => {}
         (Value::Object(example), Value::Object(value)) => {

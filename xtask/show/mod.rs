@@ -1,6 +1,7 @@
 //! Reports as tables for people. Pure functions from a report to text.
 
 mod runs;
+mod workflows;
 
 use comfy_table::{Table, presets};
 use tinderbox::bench::BenchReport;
@@ -19,6 +20,7 @@ use tinderbox::status::{Line, StatusReport};
 use tinderbox::up::{DownReport, UpPlan, UpReport};
 
 pub(crate) use runs::{e2e, everywhere, inquiry, run};
+pub(crate) use workflows::{linted, workflow, workflows};
 
 /// A table as kubectl draws it: columns, no lines.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {

@@ -18,6 +18,7 @@ mod run;
 mod snapshot;
 mod status;
 mod up;
+mod workflow;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -125,6 +126,7 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Snapshot(arguments) => snapshot::run(context, arguments).await,
         Verb::Down(arguments) => down::run(context, arguments).await,
         Verb::Node(arguments) => node::run(context, arguments).await,
+        Verb::Workflow(action) => workflow::run(context, action).await,
         Verb::Reaper(arguments) => beside::reaper(context, arguments).await,
         Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) | Verb::Conformance(_) | Verb::Platform(_) => {
             Ok(Exit::Usage)

@@ -1,0 +1,103 @@
+//! `workflow` on a cluster: submitted, looked at, resumed and stopped; and lint without one.
+
+use crate::output::{compare, documented};
+use crate::program::Cluster;
+
+/// A pause between two pods, and a template of it with a parameter.
+const WAITS: &str = r#"
+apiVersion: argoproj.io/v1alpha1
+kind: WorkflowTemplate
+metadata: {name: waits, namespace: spark-jobs}
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: word, value: none}]}
+  templates:
+    - name: main
+      steps:
+        - - {name: before, template: say}
+        - - {name: pause, template: pause}
+        - - {name: after, template: say}
+    - {name: pause, suspend: {}}
+    - name: say
+      script: {image: busybox, command: [sh], source: "echo {{workflow.parameters.word}}"}
+"#;
+
+const BROKEN: &str = r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {generateName: broken-, namespace: spark-jobs}
+spec: {entrypoint: main, templates: [{name: other, suspend: {}}]}
+"#;
+
+#[test]
+fn a_workflow_is_submitted_resumed_and_stopped() {
+    let cluster = Cluster::new("workflow");
+    cluster.run(&["up"]).succeeded();
+    assert_eq!(cluster.run(&["workflow", "list"]).succeeded().trim(), "there are no workflows");
+    cluster.kubectl_reads(&["apply", "-f", "-"], WAITS).succeeded();
+    let documented = documented();
+
+    let wrong = cluster.run(&["workflow", "submit", "waits", "-p", "wort=a"]).failed(2);
+    assert!(wrong.contains("has no parameter \"wort\"") && wrong.contains("did you mean \"word\"?"), "{wrong}");
+    let made = cluster.run(&["workflow", "submit", "waits", "-p", "word=hello", "-o", "json"]).json(0);
+    compare("workflow get", &documented["workflow get"], &made);
+    let name = made["name"].as_str().expect("a name").to_owned();
+    assert!(name.starts_with("waits-"), "{name}");
+    let paused = "jsonpath={.status.nodes[?(@.displayName==\"pause\")].phase}=Running";
+    let wait = |condition: &str| {
+        let wait =
+            ["-n", "spark-jobs", "wait", &format!("workflow/{name}"), &format!("--for={condition}"), "--timeout=60s"];
+        cluster.kubectl(&wait).succeeded();
+    };
+    wait(paused);
+    let get = cluster.run(&["workflow", "get", &name, "-o", "json"]).json(0);
+    compare("workflow get", &documented["workflow get"], &get);
+    let nodes: Vec<String> = get["nodes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|node| format!("{} {} {} {}", node["depth"], node["name"], node["type"], node["phase"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        nodes,
+        [format!("0 {name} Steps Running"), "1 before Pod Succeeded".into(), "1 pause Suspend Running".into()]
+    );
+    let resumed = cluster.run(&["workflow", "resume", &name]).succeeded();
+    assert!(resumed.contains("✔ pause"), "{resumed}");
+    wait("jsonpath={.status.phase}=Succeeded");
+    let over = cluster.run(&["workflow", "stop", &name]).failed(2);
+    assert!(over.contains("is over: Succeeded"), "{over}");
+    let pods = cluster.kubectl(&["-n", "spark-jobs", "logs", "-l", &format!("workflows.argoproj.io/workflow={name}")]);
+    assert_eq!(pods.succeeded(), "hello\nhello\n");
+
+    let second = cluster.run(&["workflow", "submit", "waits", "-o", "json"]).json(0);
+    let second = second["name"].as_str().expect("a name").to_owned();
+    cluster.run(&["workflow", "stop", &second]).succeeded();
+    let failed = format!("workflow/{second}");
+    let wait = ["-n", "spark-jobs", "wait", &failed, "--for=jsonpath={.status.phase}=Failed", "--timeout=60s"];
+    cluster.kubectl(&wait).succeeded();
+    let list = cluster.run(&["workflow", "list", "--namespace", "spark-jobs", "-o", "json"]).json(0);
+    compare("workflow list", &documented["workflow list"], &list);
+    let mut phases: Vec<&str> =
+        list.as_array().expect("a list").iter().filter_map(|one| one["phase"].as_str()).collect();
+    phases.sort_unstable();
+    assert_eq!(phases, ["Failed", "Succeeded"]);
+    let near = cluster.run(&["workflow", "get", &name[..name.len() - 1]]).failed(2);
+    assert!(near.contains(&format!("did you mean {name:?}?")), "{near}");
+    cluster.run(&["down"]).succeeded();
+}
+
+#[test]
+fn workflows_are_linted_without_a_cluster() {
+    let cluster = Cluster::of_own_project("lint");
+    cluster.write("good.yaml", WAITS);
+    cluster.write("broken.yaml", BROKEN);
+    let good = cluster.run(&["workflow", "lint", "good.yaml"]).succeeded();
+    assert_eq!(good.trim(), "WorkflowTemplate waits: good");
+    let both = cluster.run(&["workflow", "lint", "good.yaml", "broken.yaml", "-o", "json"]).json(1);
+    compare("workflow lint", &documented()["workflow lint"], &both);
+    assert_eq!(both["objects"][1]["problem"], "template name 'main' undefined");
+    cluster.write("job.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n");
+    let none = cluster.run(&["workflow", "lint", "job.yaml"]).failed(2);
+    assert!(none.contains("there is no workflow in job.yaml"), "{none}");
+}
