@@ -381,7 +381,7 @@ pub(crate) struct InNamespace {
 pub(crate) struct WorkflowName {
     /// Its name.
     #[arg(value_name = "NAME")]
-    pub(crate) name: String,
+    pub(crate) workflow: String,
     #[command(flatten)]
     pub(crate) place: InNamespace,
 }

@@ -43,13 +43,14 @@ fn a_workflow_is_submitted_resumed_and_stopped() {
     compare("workflow get", &documented["workflow get"], &made);
     let name = made["name"].as_str().expect("a name").to_owned();
     assert!(name.starts_with("waits-"), "{name}");
-    let paused = "jsonpath={.status.nodes[?(@.displayName==\"pause\")].phase}=Running";
     let wait = |condition: &str| {
         let wait =
             ["-n", "spark-jobs", "wait", &format!("workflow/{name}"), &format!("--for={condition}"), "--timeout=60s"];
         cluster.kubectl(&wait).succeeded();
     };
-    wait(paused);
+    let workflow = format!("workflow/{name}");
+    let pauses = |line: &str| line.contains("displayName: pause");
+    cluster.watch(&["-n", "spark-jobs", "get", &workflow, "-o", "yaml"], pauses);
     let get = cluster.run(&["workflow", "get", &name, "-o", "json"]).json(0);
     compare("workflow get", &documented["workflow get"], &get);
     let nodes: Vec<String> = get["nodes"]

@@ -22,14 +22,14 @@ pub(super) async fn run(context: &Context, action: &WorkflowAction) -> Result<Ex
             context.ui.result(&report, show::linted);
             return Ok(if report.is_good() { Exit::Done } else { Exit::Failed });
         }
-        WorkflowAction::Get(one) => workflow::get(project, &one.name, place(one).as_deref()).await?,
-        WorkflowAction::Resume(one) => workflow::resume(project, &one.name, place(one).as_deref()).await?,
+        WorkflowAction::Get(one) => workflow::get(project, &one.workflow, place(one).as_deref()).await?,
+        WorkflowAction::Resume(one) => workflow::resume(project, &one.workflow, place(one).as_deref()).await?,
         WorkflowAction::Submit { template, parameters } => {
-            workflow::submit(project, &template.name, parameters, place(template).as_deref()).await?
+            workflow::submit(project, &template.workflow, parameters, place(template).as_deref()).await?
         }
         WorkflowAction::Stop { workflow: one, terminate } => {
             let how = if *terminate { Shutdown::Terminate } else { Shutdown::Stop };
-            workflow::stop(project, &one.name, place(one).as_deref(), how).await?
+            workflow::stop(project, &one.workflow, place(one).as_deref(), how).await?
         }
     };
     context.ui.result(&report, show::workflow);
