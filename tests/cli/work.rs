@@ -51,6 +51,13 @@ fn what_keeps_a_pod_from_its_work_is_told() {
     let end: Vec<&str> = end.lines().filter(|line| !line.starts_with("  Normal") && *line != "events:").collect();
     insta::assert_snapshot!(end.join("\n"), @r"
         pod/code failed
+        cause:
+          pod/code: container main ended with exit code 3
+        what shows it:
+          pod/code: container main: exit code 3: Error
+          these are its last words
+        what to change:
+          look at the whole log: cargo xtask logs code
         conditions:
           pod/code: container main: state: exit code 3: Error
         last lines of code (main):
