@@ -4,6 +4,8 @@
 
 #[macro_use]
 mod record;
+#[macro_use]
+mod resource;
 
 pub mod certificates;
 pub mod crd;

@@ -8,6 +8,7 @@ mod jobs;
 mod node;
 mod nodes;
 mod operators;
+mod parts;
 mod quotas;
 mod rollouts;
 mod scheduling;

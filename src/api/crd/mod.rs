@@ -87,3 +87,21 @@ impl Definition {
         })
     }
 }
+
+/// Holds the manifests of a part of the platform to these definitions; with `BLESS` set they are written anew.
+#[cfg(test)]
+pub(crate) fn hold(part: &str, definitions: &[Value]) {
+    use std::fs;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../manifests/platform/{part}/crds"));
+    for definition in definitions {
+        let name = definition["spec"]["names"]["plural"].as_str().unwrap_or_default();
+        let path = folder.join(format!("{name}.yaml"));
+        let wanted = serde_yaml::to_string(definition).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(&path, &wanted).unwrap();
+        }
+        let have = fs::read_to_string(&path).unwrap_or_default();
+        assert!(have == wanted, "{name}.yaml is out of date: run this test again with BLESS=1");
+    }
+}

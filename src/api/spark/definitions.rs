@@ -61,9 +61,6 @@ pub fn definitions() -> [Value; 2] {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use serde_json::json;
 
     use super::*;
@@ -71,18 +68,7 @@ mod tests {
     /// What is applied, here and in production, is made from the types and never by hand.
     #[test]
     fn the_manifests_say_what_the_types_say() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests/platform/spark-operator/crds");
-        for definition in definitions() {
-            let name = definition["spec"]["names"]["plural"].as_str().unwrap_or_default();
-            let path = folder.join(format!("{name}.yaml"));
-            let wanted = serde_yaml::to_string(&definition).unwrap();
-            if std::env::var_os("BLESS").is_some() {
-                fs::create_dir_all(&folder).unwrap();
-                fs::write(&path, &wanted).unwrap();
-            }
-            let have = fs::read_to_string(&path).unwrap_or_default();
-            assert!(have == wanted, "{name}.yaml is out of date: run this test again with BLESS=1");
-        }
+        crate::crd::hold("spark-operator", &definitions());
     }
 
     #[test]

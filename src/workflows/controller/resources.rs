@@ -99,12 +99,11 @@ impl View {
         let text = resource.manifest.clone().unwrap_or_default();
         let mut object: Value = serde_yaml::from_str(&text)
             .map_err(|error| Error::Invalid(format!("the manifest of {} is no YAML: {error}", request.node_id)))?;
-        let target = match object["kind"].as_str() {
+        let mut target = match object["kind"].as_str() {
             Some(_) => self.target_of(&object, &namespace, &user).await?,
             None => self.target_in_flags(&resource.flags, &namespace, &user).await?,
         };
         let mark = format!("{}/{}", workflow.uid().unwrap_or_default(), request.node_id);
-        let mut target = target;
         if target.name.is_empty() {
             let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default();
             if prefix.is_empty() {

@@ -1,24 +1,20 @@
 //! A cluster with the controller of applications, and sources that a test changes.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::{Scope, pinned_kind};
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tinderbox_api::gitops::{AppProject, Application, ApplicationSource};
-use tinderbox_apiserver::auth::User;
 use tinderbox_client::Clock;
 use tinderbox_gitops::controller::{Config, Local, Rendered, Sources, spawn};
 use tinderbox_gitops::source::{self, Repository as Git};
 use tinderbox_gitops::tree::Memory;
+use tinderbox_platform::Account;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -71,10 +67,7 @@ impl<'a> Stage<'a> {
 
     /// The controller over sources of another kind.
     pub(super) async fn over(world: &World, sources: Arc<dyn Sources>) -> CancellationToken {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/platform/argo-cd");
-        for object in tinderbox::manifest::load(&folder).unwrap() {
-            apply(&world.client, &object.value).await;
-        }
+        world.install("argo-cd").await;
         start(world, sources)
     }
 
@@ -117,26 +110,11 @@ impl<'a> Stage<'a> {
 
 fn start(world: &World, sources: Arc<dyn Sources>) -> CancellationToken {
     let token = world.token.child_token();
-    let groups = ["system:serviceaccounts", "system:serviceaccounts:argocd"];
-    let user = User::authenticated("system:serviceaccount:argocd:argocd-application-controller", &groups);
-    let client = Client::new(world.server.service_as(user), "default");
+    let account = Account { namespace: "argocd".into(), name: "argocd-application-controller" };
+    let client = world.client_of(&account);
     let config = Config { clock: world.clock.clone(), sources, namespace: "default".to_owned() };
     spawn(&client, config, &world.tracker, &token);
     token
-}
-
-async fn apply(client: &Client, value: &Value) {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let version = text(&value["apiVersion"]);
-    let (group, version) = version.split_once('/').unwrap_or(("", &version));
-    let kind = GroupVersionKind::gvk(group, version, &text(&value["kind"]));
-    let (resource, capabilities) = pinned_kind(client, &kind).await.unwrap();
-    let namespace = text(&value["metadata"]["namespace"]);
-    let api: Api<DynamicObject> = match capabilities.scope {
-        Scope::Cluster => Api::all_with(client.clone(), &resource),
-        Scope::Namespaced => Api::namespaced_with(client.clone(), &namespace, &resource),
-    };
-    api.patch(&text(&value["metadata"]["name"]), &PatchParams::apply("test"), &Patch::Apply(value)).await.unwrap();
 }
 
 /// An application of a folder.

@@ -6,19 +6,15 @@ mod faults;
 mod month;
 mod scope;
 
-use std::path::Path;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::{Scope, pinned_kind};
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher::watch_object;
-use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tinderbox_api::spark::{SparkApplication, State, labels};
-use tinderbox_apiserver::auth::User;
 use tinderbox_platform::Account;
 use tokio_util::sync::CancellationToken;
 
@@ -27,21 +23,7 @@ use crate::world::World;
 
 /// Applies the operator's manifests.
 async fn define(world: &World) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/platform/spark-operator");
-    for object in tinderbox::manifest::load(&folder).unwrap() {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let version = text(&object.value["apiVersion"]);
-        let (group, version) = version.split_once('/').unwrap_or(("", &version));
-        let kind = GroupVersionKind::gvk(group, version, &text(&object.value["kind"]));
-        let (resource, capabilities) = pinned_kind(&world.client, &kind).await.unwrap();
-        let namespace = text(&object.value["metadata"]["namespace"]);
-        let api: Api<DynamicObject> = match capabilities.scope {
-            Scope::Cluster => Api::all_with(world.client.clone(), &resource),
-            Scope::Namespaced => Api::namespaced_with(world.client.clone(), &namespace, &resource),
-        };
-        let name = text(&object.value["metadata"]["name"]);
-        api.patch(&name, &PatchParams::apply("test"), &Patch::Apply(&object.value)).await.unwrap();
-    }
+    world.install("spark-operator").await;
     world.create::<ServiceAccount>(json!({"metadata": {"name": "spark"}})).await;
 }
 
@@ -54,10 +36,7 @@ fn operate(world: &World) -> CancellationToken {
 fn operate_in(world: &World, namespaces: &[&str]) -> CancellationToken {
     let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
     let token = world.token.child_token();
-    let client = |account: Account| {
-        let [all, own] = account.groups();
-        Client::new(world.server.service_as(User::authenticated(&account.user(), &[&all, &own])), "default")
-    };
+    let client = |account: Account| world.client_of(&account);
     tinderbox_platform::spawn(client, world.clock.clone(), &namespaces, &world.tracker, &token);
     token
 }

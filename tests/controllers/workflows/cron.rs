@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 use tinderbox_api::workflows::{CronWorkflow, Phase, Workflow, labels};
 
-use super::{control, define, ends, phase};
+use super::{control, ends, phase};
 use crate::world::World;
 
 fn cron(with: Value) -> Value {
@@ -26,7 +26,7 @@ fn go_to_next(world: &World, period: i64) -> Timestamp {
 #[tokio::test]
 async fn a_run_is_started_at_its_time_and_counted_at_its_end() {
     let world = World::with_manual_clock().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     control(&world);
     world.create::<CronWorkflow>(cron(json!({"schedules": ["0 * * * *"]}))).await;
     let active = |cron: &CronWorkflow| cron.status.as_ref().is_some_and(|status| status.phase == "Active");
@@ -50,7 +50,7 @@ async fn a_run_is_started_at_its_time_and_counted_at_its_end() {
 #[tokio::test]
 async fn a_replaced_run_is_terminated() {
     let world = World::with_manual_clock().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     control(&world);
     let mut object = cron(json!({"schedule": "0 * * * *", "concurrencyPolicy": "Replace"}));
     object["spec"]["workflowSpec"]["templates"][0]["metadata"] = json!({});

@@ -2,48 +2,23 @@
 
 mod cron;
 
-use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::{Scope, pinned_kind};
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 use tinderbox_api::workflows::{NodePhase, NodeStatus, Phase, Workflow, WorkflowTemplate, labels};
-use tinderbox_apiserver::auth::User;
+use tinderbox_platform::WORKFLOW_CONTROLLER;
 use tokio_util::sync::CancellationToken;
 
 use crate::node::{EXIT, SAYS};
 use crate::world::World;
 
-/// Applies the manifests.
-async fn define(world: &World) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/platform/argo-workflows");
-    for object in tinderbox::manifest::load(&folder).unwrap() {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let version = text(&object.value["apiVersion"]);
-        let (group, version) = version.split_once('/').unwrap_or(("", &version));
-        let kind = GroupVersionKind::gvk(group, version, &text(&object.value["kind"]));
-        let (resource, capabilities) = pinned_kind(&world.client, &kind).await.unwrap();
-        let namespace = text(&object.value["metadata"]["namespace"]);
-        let api: Api<DynamicObject> = match capabilities.scope {
-            Scope::Cluster => Api::all_with(world.client.clone(), &resource),
-            Scope::Namespaced => Api::namespaced_with(world.client.clone(), &namespace, &resource),
-        };
-        let name = text(&object.value["metadata"]["name"]);
-        api.patch(&name, &PatchParams::apply("test"), &Patch::Apply(&object.value)).await.unwrap();
-    }
-}
-
 /// Starts the controllers; they run until the token that is returned is cancelled, or the world ends.
 fn control(world: &World) -> CancellationToken {
     let token = world.token.child_token();
-    let groups = ["system:serviceaccounts", "system:serviceaccounts:argo"];
-    let user = User::authenticated("system:serviceaccount:argo:workflow-controller", &groups);
-    let client = Client::new(world.server.service_as(user), "default");
+    let client = world.client_of(&WORKFLOW_CONTROLLER);
     let config = tinderbox_workflows::Config::new(world.clock.clone());
     tinderbox_workflows::spawn(&client, config, &world.tracker, &token);
     token
@@ -88,7 +63,7 @@ fn diamond() -> Value {
 #[tokio::test]
 async fn a_diamond_is_four_pods_and_a_success() {
     let world = World::new().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     control(&world);
     world.create::<Workflow>(workflow(diamond())).await;
     let done = until(&world, Phase::Succeeded).await;
@@ -113,7 +88,7 @@ async fn a_diamond_is_four_pods_and_a_success() {
 #[tokio::test]
 async fn outputs_come_by_the_termination_message() {
     let world = World::new().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     control(&world);
     // `hi` and `[1,2]` in base64.
     let mut make = ends("make", "0", Some("=result WzEsMl0K\ngreeting aGkK\n"));
@@ -139,7 +114,7 @@ async fn outputs_come_by_the_termination_message() {
 #[tokio::test]
 async fn failures_are_retried_after_their_pauses_and_told() {
     let world = World::with_manual_clock().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     control(&world);
     let mut flaky = ends("flaky", "3", None);
     flaky["retryStrategy"] = json!({"limit": 1, "backoff": {"duration": "30s"}});
@@ -167,7 +142,7 @@ fn resource(action: &str, manifest: &Value, conditions: Value) -> Value {
 #[tokio::test]
 async fn objects_are_made_with_the_rights_of_the_workflows_account() {
     let world = World::with_manual_clock().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     let first = control(&world);
     world.create::<ServiceAccount>(json!({"metadata": {"name": "maker"}})).await;
     let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "made-"}, "data": {"state": "new"}});
@@ -203,7 +178,7 @@ async fn objects_are_made_with_the_rights_of_the_workflows_account() {
 #[tokio::test]
 async fn a_template_is_run_with_arguments_and_what_is_over_goes() {
     let world = World::with_manual_clock().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     control(&world);
     let mut say = ends("say", "0", None);
     say["inputs"] = json!({"parameters": [{"name": "m"}]});
@@ -225,7 +200,7 @@ async fn a_template_is_run_with_arguments_and_what_is_over_goes() {
 #[tokio::test]
 async fn a_stop_ends_what_runs_and_a_mutex_lets_the_next_one_in() {
     let world = World::new().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     control(&world);
     let locked = |exit: Option<&str>| {
         let annotations = exit.map_or(json!({}), |code| json!({EXIT: code}));
@@ -255,7 +230,7 @@ async fn a_stop_ends_what_runs_and_a_mutex_lets_the_next_one_in() {
 #[tokio::test]
 async fn what_is_remembered_is_not_run_again() {
     let world = World::new().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     control(&world);
     let mut say = ends("say", "0", Some("out aGkK\n"));
     say["memoize"] = json!({"key": "k", "maxAge": "1h", "cache": {"configMap": {"name": "cache"}}});
@@ -277,7 +252,7 @@ async fn what_is_remembered_is_not_run_again() {
 #[tokio::test]
 async fn controllers_that_are_ended_again_and_again_repeat_nothing() {
     let world = World::new().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     world.create::<Workflow>(workflow(diamond())).await;
     let mut uids: Vec<(String, String)> = Vec::new();
     for round in 0..60 {
@@ -307,7 +282,7 @@ async fn controllers_that_are_ended_again_and_again_repeat_nothing() {
 #[tokio::test]
 async fn a_pod_that_the_api_refuses_is_an_error_of_its_node() {
     let world = World::new().await;
-    define(&world).await;
+    world.install("argo-workflows").await;
     control(&world);
     let mut say = ends("say", "0", None);
     say["container"]["ports"] = json!([{"containerPort": 99_999}]);
