@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// Writes a `kind` into a folder that a test puts first into `PATH`: this script runs for `kind create cluster`, with the name of the
-    /// cluster in `$name`, the place of the kubeconfig in `$kubeconfig`, and this engine's folder in `$engine`.
+    /// cluster in `$name` and this engine's folder in `$engine`; the credentials that it gives are the file `behind` there.
     ///
     /// # Panics
     /// When the folder cannot be used.
@@ -115,8 +115,8 @@ impl Engine {
         let (bin, engine) = (self.dir.join("bin"), self.dir.display());
         let script = format!(
             "#!/bin/bash\nengine={engine}\ncase $1 in\nversion) echo 'kind {version} go1.0 linux/amd64';;\ncreate)\n\
-             while [ $# -gt 0 ]; do case $1 in --name) name=$2;; --kubeconfig) kubeconfig=$2;; esac; shift; done\n\
-             cat > \"$engine/config.yaml\"\n{create}\n;;\nesac\n"
+             while [ $# -gt 0 ]; do case $1 in --name) name=$2;; esac; shift; done\n\
+             cat > \"$engine/config.yaml\"\n{create}\n;;\nget) cat \"$engine/behind\";;\nesac\n"
         );
         let path = bin.join("kind");
         fs::write(&path, script).expect("written");

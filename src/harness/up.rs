@@ -163,12 +163,16 @@ pub async fn up(
         }
         Ok(cluster)
     };
+    let settled = async {
+        up.settling.done().await?;
+        Ok(began.elapsed())
+    };
     let applied = tokio::select! {
-        applied = applied => applied,
+        applied = async { tokio::try_join!(settled, applied) } => applied,
         () = &mut stop => Err(Error::Interrupted),
     };
-    let cluster = match applied {
-        Ok(cluster) => cluster,
+    let (ready, cluster) = match applied {
+        Ok(done) => done,
         Err(error) => {
             if up.arrival == Arrival::New {
                 take_away(project, &place).await?;
@@ -185,7 +189,7 @@ pub async fn up(
         kubeconfig: up.endpoint.kubeconfig,
         context: up.endpoint.context,
         pid: up.endpoint.pid,
-        ready_ms: whole_millis(up.took),
+        ready_ms: whole_millis(ready),
         took_ms: whole_millis(began.elapsed()),
         platform: objects.iter().map(Object::name).collect(),
         notes: up.notes,

@@ -17,5 +17,5 @@ pub use any::AnyProvider;
 pub use error::{Class, Error};
 pub use folder::Folder;
 pub use place::{
-    Abilities, Arrival, Down, Endpoint, Found, OWNER, Plan, Provider, ProviderName, Scope, Talk, Up, context,
+    Abilities, Arrival, Down, Endpoint, Found, OWNER, Plan, Provider, ProviderName, Scope, Settling, Talk, Up, context,
 };

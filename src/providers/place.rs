@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,8 @@ pub trait Provider {
     /// What [`up`](Self::up) would do, without changing anything.
     fn plan(&self) -> impl Future<Output = Result<Plan, Error>> + Send;
 
-    /// Brings the cluster up, or finds that it is up. Killed half-way, the next call goes on from there.
+    /// Brings the cluster up until its API answers, or finds that it is up; what is left then is in [`Up::settling`]. Killed half-way,
+    /// the next call goes on from there.
     fn up(&self, talk: &Talk) -> impl Future<Output = Result<Up, Error>> + Send;
 
     /// What there is of the cluster, without changing anything.
@@ -188,18 +190,46 @@ pub struct Endpoint {
     pub pid: Option<i32>,
 }
 
-/// A cluster that is up.
-#[derive(Debug, Clone, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
+/// A cluster whose API answers.
+#[derive(Debug)]
 pub struct Up {
     /// How it came to be.
     pub arrival: Arrival,
     /// Where it answers.
     pub endpoint: Endpoint,
-    /// How long it took.
+    /// How long that took.
     pub took: Duration,
     /// What the user should know, as that another port had to be taken.
     pub notes: Vec<String>,
+    /// What is still to be done before pods can run. Objects may be applied meanwhile.
+    pub settling: Settling,
+}
+
+/// The rest of bringing a cluster up, when its API answers already. Dropped, it is left half-way, as after a kill.
+#[derive(Default)]
+pub struct Settling(Option<Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>);
+
+impl Settling {
+    pub(crate) fn new(rest: impl Future<Output = Result<(), Error>> + Send + 'static) -> Self {
+        Self(Some(Box::pin(rest)))
+    }
+
+    /// Waits until the nodes are ready.
+    ///
+    /// # Errors
+    /// When they do not come to be; the cluster that was new is gone then.
+    pub async fn done(self) -> Result<(), Error> {
+        match self.0 {
+            Some(rest) => rest.await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Settling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Settling")
+    }
 }
 
 /// What there is of a cluster.

@@ -12,7 +12,7 @@ use crate::program::{Begun, Cluster, Said};
 const NODE: &str = "kindest/node:v1.34.2";
 /// What a `kind` does that works.
 const WORKS: &str =
-    r#"echo "running $name" > "$engine/containers/$name-control-plane"; cp "$engine/behind" "$kubeconfig""#;
+    r#"echo "running $name" > "$engine/containers/$name-control-plane"; echo ' ✓ Starting control-plane' >&2"#;
 
 /// A cluster in a pretended engine.
 struct Pretended {
@@ -329,6 +329,28 @@ fn what_kind_is_told() {
 
 /// A `kind` that has made its container, and goes on until it is ended.
 const ENDLESS: &str = r#"echo "running $name" > "$engine/containers/$name-control-plane"; echo ' • Starting control-plane ...' >&2; exec sleep 1000000"#;
+
+/// A `kind` whose network comes to nothing when the platform is there already.
+const LATE: &str = r#"
+echo "running $name" > "$engine/containers/$name-control-plane"
+echo ' ✓ Starting control-plane' >&2
+until kubectl --kubeconfig "$engine/behind" get namespace spark-operator >/dev/null 2>&1; do sleep 0.05; done
+echo 'ERROR: failed to install CNI' >&2
+exit 1"#;
+
+#[test]
+fn the_platform_does_not_wait_for_the_nodes_and_leaves_nothing_without_them() {
+    let mut kind = Pretended::new("kind-late", Manners::default(), "v0.30.0", LATE);
+    kind.cluster.project = crate::program::root().to_owned();
+    let behind = kind.behind();
+    let said = kind.run(&["--provider", "kind", "up"]).failed(1);
+    assert!(said.contains("because: exit status: 1; its last words:"), "{said}");
+    assert!(said.contains("ERROR: failed to install CNI"), "{said}");
+    let applied = behind.kubectl(&["get", "namespace", "spark-operator", "-o", "name"]);
+    assert_eq!(applied.succeeded(), "namespace/spark-operator\n");
+    assert_eq!(kind.engine.containers(), [""; 0]);
+    kind.cluster.assert_gone();
+}
 
 #[test]
 fn an_interrupted_start_leaves_nothing_in_the_engine() {

@@ -19,7 +19,8 @@ pub(crate) const PATIENCE: &str = "600";
 pub(crate) struct Cluster {
     pub(crate) name: String,
     dir: TempDir,
-    project: PathBuf,
+    /// The project that commands work on.
+    pub(crate) project: PathBuf,
 }
 
 /// What a command said.

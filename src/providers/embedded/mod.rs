@@ -19,7 +19,7 @@ use nix::sys::signal::Signal;
 
 use crate::folder::{Folder, Held, absolute};
 use crate::place::context;
-use crate::{Abilities, Arrival, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Talk, Up};
+use crate::{Abilities, Arrival, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Settling, Talk, Up};
 pub use port::holder;
 use process::Identity;
 pub(crate) use spawn::tail;
@@ -155,6 +155,7 @@ impl Provider for Embedded {
                 endpoint: self.endpoint(port, state.ingress_port, Some(node.pid)),
                 took: start.elapsed(),
                 notes: Vec::new(),
+                settling: Settling::default(),
             });
         }
         // A node that lives but never became ready while the lock is free has lost its way.
@@ -172,6 +173,7 @@ impl Provider for Embedded {
             endpoint: self.endpoint(ready.port, Some(ready.ingress_port), Some(ready.pid)),
             took: start.elapsed(),
             notes: ready.notes,
+            settling: Settling::default(),
         })
     }
 

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::folder::{Folder, Held, absolute, owner, replace};
 use crate::{
-    Abilities, Arrival, Class, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Scope, Talk, Up, context,
+    Abilities, Arrival, Class, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Scope, Settling, Talk, Up,
+    context,
 };
 use state::State;
 
@@ -264,7 +265,13 @@ impl Provider for Existing {
         }
         held.keep();
         let arrival = if earlier.is_some() { Arrival::Already } else { Arrival::New };
-        Ok(Up { arrival, endpoint: self.endpoint(server(&config)), took: start.elapsed(), notes: Vec::new() })
+        Ok(Up {
+            arrival,
+            endpoint: self.endpoint(server(&config)),
+            took: start.elapsed(),
+            notes: Vec::new(),
+            settling: Settling::default(),
+        })
     }
 
     async fn find(&self) -> Result<Found, Error> {

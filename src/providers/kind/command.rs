@@ -1,12 +1,12 @@
 //! The `kind` command: finding it, and having it make a cluster. What it says goes to a log in the cluster's folder; what it is
 //! about to do is told.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
 
 use crate::engine::{Engine, full};
 use crate::folder::Folder;
@@ -16,6 +16,8 @@ use crate::{Class, Error, Talk};
 const OLDEST: (u64, u64) = (0, 24);
 /// How long kind waits for the node.
 const WAIT: &str = "180s";
+/// What it says when the API answers: a step that is done.
+const SERVES: &str = "✓ Starting control-plane";
 /// Lines of its log that explain why it failed.
 const TAIL: usize = 8;
 
@@ -60,7 +62,7 @@ impl KindCommand {
         Ok(Self { program, version })
     }
 
-    /// Makes a cluster, and waits until its node is ready; the kubeconfig lies in the cluster's folder.
+    /// Has it make a cluster, until its API answers; [`Making::done`] waits for the rest.
     pub(super) async fn create(
         &self,
         engine: &Engine,
@@ -69,31 +71,19 @@ impl KindCommand {
         image: &str,
         config: &str,
         talk: &Talk,
-    ) -> Result<(), Error> {
+    ) -> Result<Making, Error> {
         let fail = |source| Error::Spawn { program: self.program.clone(), source };
-        let log = log(folder);
-        let mut command = Command::new(&self.program);
+        let scratch = scratch(folder);
+        let mut command = self.against(engine);
         // Without us it would go on to make what nobody waits for.
         // SAFETY: between fork and exec one system call is made, which touches no memory.
         unsafe {
             command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
         }
         let mut child = command
-            .args([
-                "create",
-                "cluster",
-                "--name",
-                name,
-                "--image",
-                image,
-                "--wait",
-                WAIT,
-                "--config",
-                "-",
-                "--kubeconfig",
-            ])
-            .arg(folder.kubeconfig())
-            .env("DOCKER_HOST", format!("unix://{}", engine.socket().display()))
+            .args(["create", "cluster", "--name", name, "--image", image, "--wait", WAIT, "--config", "-"])
+            .arg("--kubeconfig")
+            .arg(&scratch)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -104,30 +94,94 @@ impl KindCommand {
             // A command that ended says so itself.
             let _ = stdin.write_all(config.as_bytes()).await;
         }
-        let mut said = vec![format!("kind {}", self.version)];
-        if let Some(errors) = child.stderr.take() {
-            let mut lines = BufReader::new(errors).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                if let Some(step) = step(&line) {
-                    talk.say(&step);
-                }
-                said.push(line);
+        let mut making = Making {
+            program: self.program.clone(),
+            name: name.to_owned(),
+            lines: child.stderr.take().map(|errors| BufReader::new(errors).lines()),
+            child,
+            said: vec![format!("kind {}", self.version)],
+            log: log(folder),
+            scratch,
+        };
+        while let Some(line) = making.line(talk).await {
+            if line.contains(SERVES) {
+                return Ok(making);
             }
         }
-        let status = child.wait().await.map_err(fail)?;
-        // The log is for people alone.
-        let _ = std::fs::write(&log, said.join("\n") + "\n");
+        // It ended before, or does not say so: then all is done, or nothing.
+        making.ended().await?;
+        Ok(making)
+    }
+
+    /// The credentials of a cluster's administrator, as soon as its API answers.
+    pub(super) async fn kubeconfig(&self, engine: &Engine, name: &str) -> Result<Vec<u8>, Error> {
+        let asked =
+            self.against(engine).args(["get", "kubeconfig", "--name", name]).stdin(Stdio::null()).output().await;
+        let output = asked.map_err(|source| Error::Spawn { program: self.program.clone(), source })?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Error::Compose {
+            act: format!("get the credentials of {name} by `kind get kubeconfig`"),
+            source: format!("{}: {}", output.status, said.trim()).into(),
+            hint: None,
+            class: Class::Failed,
+        })
+    }
+
+    fn against(&self, engine: &Engine) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("DOCKER_HOST", format!("unix://{}", engine.socket().display()));
+        command
+    }
+}
+
+/// A cluster that the command is making.
+pub(super) struct Making {
+    program: PathBuf,
+    name: String,
+    child: Child,
+    lines: Option<Lines<BufReader<ChildStderr>>>,
+    said: Vec<String>,
+    log: PathBuf,
+    scratch: PathBuf,
+}
+
+impl Making {
+    /// Waits until its nodes are ready.
+    pub(super) async fn done(mut self, talk: &Talk) -> Result<(), Error> {
+        while self.line(talk).await.is_some() {}
+        self.ended().await
+    }
+
+    /// What it says next; the step that it begins is told.
+    async fn line(&mut self, talk: &Talk) -> Option<String> {
+        let line = self.lines.as_mut()?.next_line().await.ok()??;
+        if let Some(step) = step(&line) {
+            talk.say(&step);
+        }
+        self.said.push(line.clone());
+        Some(line)
+    }
+
+    async fn ended(&mut self) -> Result<(), Error> {
+        let fail = |source| Error::Spawn { program: self.program.clone(), source };
+        let status = self.child.wait().await.map_err(fail)?;
+        // The log is for people alone, and the same credentials are where they belong.
+        let _ = std::fs::write(&self.log, self.said.join("\n") + "\n");
+        let _ = std::fs::remove_file(&self.scratch);
         if status.success() {
             return Ok(());
         }
-        let tail = said[said.len().saturating_sub(TAIL)..].join("\n  ");
+        let tail = self.said[self.said.len().saturating_sub(TAIL)..].join("\n  ");
         let hint = if tail.contains("port is already allocated") || tail.contains("address already in use") {
             Some("a port of the section `kind` or `port` in tinderbox.yaml is taken: choose another".to_owned())
         } else {
             full(&tail)
         };
         Err(Error::Compose {
-            act: format!("make the cluster {name} by `kind create cluster`"),
+            act: format!("make the cluster {} by `kind create cluster`", self.name),
             source: format!("{status}; its last words:\n  {tail}").into(),
             hint,
             class: Class::Failed,
@@ -135,9 +189,14 @@ impl KindCommand {
     }
 }
 
+/// Where the command puts credentials at its end: it would take the user's own file otherwise.
+fn scratch(folder: &Folder) -> PathBuf {
+    folder.path().join("kind.kubeconfig")
+}
+
 /// What the command said when it made the cluster.
 pub(super) fn log(folder: &Folder) -> PathBuf {
-    Path::new(folder.path()).join("kind.log")
+    folder.path().join("kind.log")
 }
 
 fn numbers(version: &str) -> Option<(u64, u64)> {

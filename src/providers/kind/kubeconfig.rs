@@ -1,4 +1,4 @@
-//! The kubeconfig that kind writes: where its API is, and one context under our name.
+//! The kubeconfig of a cluster by kind: where its API is, and one context under our name.
 
 use std::fs;
 use std::io;
@@ -15,16 +15,16 @@ pub(super) fn server(path: &Path) -> Result<String, Error> {
     Ok(config["clusters"][0]["cluster"]["server"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Gives cluster, user and context one name, and the file to its owner alone.
-pub(super) fn rename(path: &Path, name: &str) -> Result<(), Error> {
-    let mut config = read(path)?;
+/// Writes it with one name for cluster, user and context, for its owner alone.
+pub(super) fn write(path: &Path, text: &[u8], name: &str) -> Result<(), Error> {
+    let fail = |source| Error::File { act: "write", path: path.to_owned(), source };
+    let mut config: Value = serde_yaml::from_slice(text).map_err(|error| fail(io::Error::other(error)))?;
     for list in ["clusters", "users", "contexts"] {
         config[list][0]["name"] = name.into();
     }
     config["contexts"][0]["context"]["cluster"] = name.into();
     config["contexts"][0]["context"]["user"] = name.into();
     config["current-context"] = name.into();
-    let fail = |source| Error::File { act: "write", path: path.to_owned(), source };
     let text = serde_yaml::to_string(&config).map_err(|error| fail(io::Error::other(error)))?;
     replace(path, text.as_bytes()).map_err(fail)
 }
@@ -47,8 +47,7 @@ mod tests {
         let text = "apiVersion: v1\nkind: Config\nclusters: [{name: kind-x, cluster: {server: 'https://127.0.0.1:1'}}]\n\
                     users: [{name: kind-x, user: {client-key-data: a}}]\n\
                     contexts: [{name: kind-x, context: {cluster: kind-x, user: kind-x}}]\ncurrent-context: kind-x\n";
-        fs::write(file.path(), text).expect("written");
-        rename(file.path(), "tinderbox-local").expect("renamed");
+        write(file.path(), text.as_bytes(), "tinderbox-local").expect("written");
         let config = read(file.path()).expect("readable");
         assert_eq!(config["contexts"][0]["context"]["user"], "tinderbox-local");
         assert_eq!(config["users"][0]["user"]["client-key-data"], "a");

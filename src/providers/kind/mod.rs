@@ -23,8 +23,10 @@ pub use images::Loaded;
 
 use crate::engine::{Container, Engine};
 use crate::folder::{Folder, Held, absolute, owner};
-use crate::{Abilities, Arrival, Class, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Talk, Up, context};
-use command::KindCommand;
+use crate::{
+    Abilities, Arrival, Class, Down, Endpoint, Error, Found, Plan, Provider, ProviderName, Settling, Talk, Up, context,
+};
+use command::{KindCommand, Making};
 use state::State;
 
 /// The label by which kind knows the containers of a cluster.
@@ -131,7 +133,8 @@ impl Kind {
         images::load_archive(&engine, &nodes, file).await
     }
 
-    async fn make(&self, engine: &Engine, talk: &Talk) -> Result<(), Error> {
+    /// Makes it, until its API answers.
+    async fn make(&self, engine: &Engine, talk: &Talk) -> Result<Making, Error> {
         let kind = KindCommand::find().await?;
         let config = &self.settings.config;
         let image = config.node_image();
@@ -142,8 +145,20 @@ impl Kind {
             hint: None,
             class: Class::Failed,
         })?;
-        kind.create(engine, &self.folder, &self.kind_name, &image, &text, talk).await?;
-        kubeconfig::rename(&self.folder.kubeconfig(), &context(self.folder.name()))
+        let making = kind.create(engine, &self.folder, &self.kind_name, &image, &text, talk).await?;
+        let credentials = kind.kubeconfig(engine, &self.kind_name).await?;
+        kubeconfig::write(&self.folder.kubeconfig(), &credentials, &context(self.folder.name()))?;
+        Ok(making)
+    }
+
+    /// Removes what was made in vain; kind does so itself where it is not killed. What cannot be removed is told by `down`.
+    async fn undo(&self, engine: &Engine, fresh: bool) {
+        if let Ok(left) = self.containers(engine).await {
+            let _ = try_join_all(left.iter().map(|one| engine.remove(&one.name))).await;
+        }
+        if fresh {
+            let _ = self.folder.remove();
+        }
     }
 
     /// Starts what has stopped, as after the engine or the machine was started again, and waits until the API answers.
@@ -271,12 +286,14 @@ impl Provider for Kind {
         let mut held = Held::take(&self.folder, talk).await?;
         let earlier = State::load(&self.folder)?;
         let containers = self.containers(&engine).await?;
+        let mut settling = Settling::default();
         let arrival = match &earlier {
             Some(state) if state.made && !containers.is_empty() => {
                 let already = containers.iter().all(|one| one.running) && self.answers().await;
                 if !already {
                     self.start(&engine, &containers, talk).await?;
                 }
+                held.keep();
                 if already { Arrival::Already } else { Arrival::Continued }
             }
             // What is there was cut off half-way: nobody has used it.
@@ -288,23 +305,28 @@ impl Provider for Kind {
                 state.save(&self.folder)?;
                 // Cut off from here on, there may be something in the engine, which the state leads to.
                 held.keep();
-                if let Err(error) = self.make(&engine, talk).await {
-                    // kind removes what it made when it fails; what it could not is removed here, and told by `down`.
-                    if let Ok(left) = self.containers(&engine).await {
-                        let _ = try_join_all(left.iter().map(|one| engine.remove(&one.name))).await;
+                let fresh = earlier.is_none();
+                let making = match self.make(&engine, talk).await {
+                    Ok(making) => making,
+                    Err(error) => {
+                        self.undo(&engine, fresh).await;
+                        return Err(error);
                     }
-                    if earlier.is_none() {
-                        let _ = self.folder.remove();
+                };
+                let (kind, talk) = (self.clone(), talk.clone());
+                settling = Settling::new(async move {
+                    let _held = held;
+                    if let Err(error) = making.done(&talk).await {
+                        kind.undo(&engine, fresh).await;
+                        return Err(error);
                     }
-                    return Err(error);
-                }
-                state.made = true;
-                state.save(&self.folder)?;
+                    state.made = true;
+                    state.save(&kind.folder)
+                });
                 Arrival::New
             }
         };
-        held.keep();
-        Ok(Up { arrival, endpoint: self.endpoint()?, took: start.elapsed(), notes: Vec::new() })
+        Ok(Up { arrival, endpoint: self.endpoint()?, took: start.elapsed(), notes: Vec::new(), settling })
     }
 
     async fn find(&self) -> Result<Found, Error> {

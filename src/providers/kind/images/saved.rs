@@ -2,11 +2,11 @@
 //! soon as that is done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 
 use futures::TryStreamExt;
 use tinderbox_kubelet::image::oci::unpacked;
-use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::archive::{Archive, path};
@@ -16,21 +16,37 @@ use crate::{Class, Error};
 
 /// Bytes that are moved at once.
 const CHUNK: usize = 1 << 18;
+/// Chunks that may have been read and not yet written.
+const BUFFERED: usize = 256;
 
 fn stream(engine: &Engine, image: &str) -> impl Read + Send + 'static {
     let stream = engine.client().export_image(image).map_err(io::Error::other);
     SyncIoBridge::new(StreamReader::new(Box::pin(stream)))
 }
 
-/// Writes to all nodes from a thread that may wait.
-struct Nodes {
-    imports: Imports,
-    handle: Handle,
+/// What a thread that may wait writes to all nodes. Reading the engine's stream and writing do not wait for each other.
+struct Nodes(mpsc::Sender<Vec<u8>>);
+
+impl Nodes {
+    /// The end to write to, and what hands it on: it ends when that is dropped, or when a node does not take any more, which it tells.
+    fn new(mut imports: Imports) -> (Self, impl Future<Output = (Imports, bool)>) {
+        let (sender, mut chunks) = mpsc::channel::<Vec<u8>>(BUFFERED);
+        let written = async move {
+            while let Some(chunk) = chunks.recv().await {
+                if imports.write(&chunk).await.is_err() {
+                    return (imports, true);
+                }
+            }
+            (imports, false)
+        };
+        (Self(sender), written)
+    }
 }
 
 impl Write for Nodes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.handle.block_on(self.imports.write(bytes)).map(|()| bytes.len())
+        let sent = self.0.blocking_send(bytes.to_vec());
+        sent.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -51,10 +67,10 @@ pub(super) async fn copy(
     let source = stream(engine, image);
     let (name, config) = (description.name.clone(), description.config.clone());
     let (layers, missing) = (description.layers.clone(), missing.clone());
-    let handle = Handle::current();
+    let (nodes, written) = Nodes::new(imports);
     let copied = tokio::task::spawn_blocking(move || {
         let description = Description { name, config, layers };
-        let mut archive = Archive::new(Nodes { imports, handle });
+        let mut archive = Archive::new(nodes);
         let mut wanted: BTreeMap<String, String> = missing.iter().map(|layer| (path(layer), layer.clone())).collect();
         let config_path = path(&description.config);
         let (mut config_size, mut moved) = (None, 0);
@@ -90,18 +106,17 @@ pub(super) async fn copy(
         }
         match config_size {
             Some(config) if wanted.is_empty() => {
-                let nodes = archive.finish(&description, config, &sizes)?;
-                Ok(Some((nodes.imports, moved)))
+                archive.finish(&description, config, &sizes)?;
+                Ok(Some(moved))
             }
             _ => Ok(None),
         }
     });
-    match joined(copied.await, image)? {
-        Some((imports, moved)) => {
-            imports.finish().await?;
-            Ok(Some(moved))
-        }
-        None => Ok(None),
+    let (copied, (imports, refused)) = tokio::join!(copied, written);
+    match joined(copied, image) {
+        // What was begun for nothing ends with its input, and has nothing to say.
+        Ok(None) => Ok(None),
+        copied => ended(copied, imports, refused).await,
     }
 }
 
@@ -112,15 +127,26 @@ pub(super) async fn copy_whole(engine: &Engine, image: &str, imports: Imports) -
 
 /// Moves all of a source to the nodes, unpacked.
 pub(super) async fn copy_all(source: impl Read + Send + 'static, image: &str, imports: Imports) -> Result<u64, Error> {
-    let handle = Handle::current();
+    let (nodes, written) = Nodes::new(imports);
     let copied = tokio::task::spawn_blocking(move || {
-        let mut nodes = Nodes { imports, handle };
+        let mut nodes = BufWriter::with_capacity(CHUNK, nodes);
         let bytes = io::copy(&mut unpacked(source)?, &mut nodes)?;
-        Ok((nodes.imports, bytes))
+        nodes.flush()?;
+        Ok(bytes)
     });
-    let (imports, bytes) = joined(copied.await, image)?;
-    imports.finish().await?;
-    Ok(bytes)
+    let (copied, (imports, refused)) = tokio::join!(copied, written);
+    ended(joined(copied, image), imports, refused).await
+}
+
+/// Waits for the imports' end. A node that took no more says there why.
+async fn ended<T>(copied: Result<T, Error>, imports: Imports, refused: bool) -> Result<T, Error> {
+    let finished = imports.finish().await;
+    if refused {
+        finished?;
+        return copied;
+    }
+    let copied = copied?;
+    finished.map(|()| copied)
 }
 
 fn joined<T>(done: Result<io::Result<T>, tokio::task::JoinError>, image: &str) -> Result<T, Error> {
