@@ -41,6 +41,7 @@ pub mod nodes;
 mod observe;
 pub mod parity;
 pub mod project;
+mod pulse;
 pub mod reaper;
 pub mod report;
 pub mod run;

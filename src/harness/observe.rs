@@ -63,6 +63,8 @@ impl Record {
 pub struct World {
     /// The objects.
     pub records: BTreeMap<String, Record>,
+    /// Why nothing more will be seen.
+    pub lost: Option<String>,
 }
 
 impl World {
@@ -207,6 +209,15 @@ impl Observer {
     /// Has everybody look again: what is to be made of it has changed, though nothing was seen.
     pub(crate) fn look_again(&self) {
         self.change.send_modify(|count| *count += 1);
+    }
+
+    /// What tells everybody that nothing more will be seen, and why.
+    pub(crate) fn give_up(&self) -> impl FnOnce(String) + Send + 'static {
+        let (world, change) = (Arc::clone(&self.world), Arc::clone(&self.change));
+        move |why| {
+            lock(&world).lost = Some(why);
+            change.send_modify(|count| *count += 1);
+        }
     }
 
     /// A second view on the same observation.

@@ -19,6 +19,7 @@ use crate::kin::{self, Entered, Kin, PodReport, phases, pod_report};
 use crate::manifest::Object;
 use crate::observe::{Observer, World};
 use crate::parity::{self, Profiles};
+use crate::pulse::Pulse;
 use crate::tell::Teller;
 use crate::timeline::{self, Timeline};
 
@@ -58,6 +59,7 @@ pub(crate) struct Session {
     submitted: Vec<(ObjectName, String)>,
     kin: Arc<Mutex<Kin>>,
     teller: Teller,
+    _pulse: Pulse,
 }
 
 impl Session {
@@ -81,8 +83,18 @@ impl Session {
         let kin = Arc::new(Mutex::new(Kin::new(&objects)));
         let follower = Follower::start(cluster.client.clone(), observer.view(), Arc::clone(&kin), talk.clone());
         let teller = Teller::start(observer.view(), Arc::clone(&kin), talk.clone(), began);
-        let mut session =
-            Self { cluster: cluster.clone(), began, observer, follower, objects, submitted: Vec::new(), kin, teller };
+        let pulse = Pulse::start(cluster.client.clone(), talk.clone(), observer.give_up());
+        let mut session = Self {
+            cluster: cluster.clone(),
+            began,
+            observer,
+            follower,
+            objects,
+            submitted: Vec::new(),
+            kin,
+            teller,
+            _pulse: pulse,
+        };
         for (object, earlier) in session.objects.clone().into_iter().zip(earlier) {
             let applied = match earlier {
                 Earlier::Gone => apply::apply(cluster, std::slice::from_ref(&object), NAMESPACE, talk).await?.pop(),
@@ -173,9 +185,13 @@ impl Session {
         })
     }
 
-    /// A reason why the submission cannot succeed any more, though nothing has failed yet: an image that cannot be had.
+    /// A reason why the submission cannot succeed any more, though nothing has failed yet: an API that is gone, or an image that cannot
+    /// be had.
     #[must_use]
     pub(crate) fn hopeless(&self, world: &World) -> Option<String> {
+        if world.lost.is_some() {
+            return world.lost.clone();
+        }
         let uids = self.pod_uids(world);
         uids.iter().find_map(|uid| {
             let record = &world.records[uid];

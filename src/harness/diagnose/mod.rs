@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::apply;
 use crate::event::ObjectName;
 use crate::explain;
 use crate::follow::{Text, Texts};
@@ -46,6 +47,8 @@ pub enum Kind {
     Exception,
     /// A pod was taken from its node.
     Evicted,
+    /// A node stopped under what ran on it.
+    NodeStopped,
     /// A program ended with an exit code, and says no more.
     ExitCode,
     /// Executors were lost.
@@ -95,6 +98,9 @@ pub(crate) fn diagnose(known: Known<'_>, concerned: &BTreeSet<String>) -> Option
     let mut found: Vec<(Kind, Instant, Cause)> = Vec::new();
     for uid in concerned {
         let Some(record) = known.world.records.get(uid) else { continue };
+        if made_good(known.world, record) {
+            continue;
+        }
         let subject = Subject { uid, record, known };
         let causes = match record.name.kind.as_str() {
             "Pod" => pods::causes(subject),
@@ -104,6 +110,14 @@ pub(crate) fn diagnose(known: Known<'_>, concerned: &BTreeSet<String>) -> Option
     }
     found.sort_by_key(|(kind, seen, _)| (*kind, *seen));
     found.into_iter().next().map(|(_, _, cause)| cause)
+}
+
+/// Whether an object has ended well, or whatever it is part of has: a job, at another try.
+fn made_good(world: &World, record: &Record) -> bool {
+    let object = record.object();
+    let owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+    apply::finished(&object["status"]) == Some(true)
+        || owners.filter_map(|owner| world.records.get(owner["uid"].as_str()?)).any(|owner| made_good(world, owner))
 }
 
 /// The object that is looked at.

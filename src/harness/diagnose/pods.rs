@@ -131,6 +131,13 @@ fn end(subject: Subject<'_>, name: &str, ended: &Value) -> Cause {
         let cause = subject.cause(Kind::Start, format!("container {name} cannot be started: {message}"));
         return cause.shown_by([line]).mended_by("correct command, or take an image that holds the program");
     }
+    // How a runtime, and a kubelet, tell of a container that was gone when they came back.
+    if matches!((reason, code), ("Unknown", 255) | ("ContainerStatusUnknown", _)) {
+        let node = subject.object()["spec"]["nodeName"].as_str().unwrap_or("its node");
+        let what = format!("{node} stopped while {} ran: nobody saw its end", part(subject, name));
+        let cause = subject.cause(Kind::NodeStopped, what).shown_by([line]);
+        return cause.mended_by("run it again");
+    }
     let lines: Vec<&String> = said_by(subject, name);
     let owned: Vec<String> = lines.iter().map(|line| (*line).clone()).collect();
     if let Some(exception) = logs::exception(&owned) {

@@ -78,5 +78,5 @@ fn each_cause_is_told_with_what_shows_it_and_what_to_change() {
         }
     }
     assert!(wrong.is_empty(), "{}\nif that is right, run this test again with BLESS=1", wrong.join("\n"));
-    assert_eq!(kinds.len(), 20, "each kind of cause has a case, and so has what is well: {kinds:?}");
+    assert_eq!(kinds.len(), 21, "each kind of cause has a case, and so has what is well: {kinds:?}");
 }
