@@ -2,13 +2,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tinderbox::Error> {
-//! let project = tinderbox::Project::open(&tinderbox::Place { cluster: "local".into(), ..Default::default() })?;
-//! let talk = tinderbox::Talk::silent();
-//! let (_, cluster) = tinderbox::up::up(&project, "up", std::future::pending(), &talk).await?;
-//! let app = project.target("flights-report")?;
-//! let what = tinderbox::run::What { app: "flights-report", path: &app, at: None, budget: std::time::Duration::from_secs(300) };
-//! let report = tinderbox::run::run(&project, &cluster, what, std::future::pending(), &talk).await?;
-//! assert_eq!(report.outcome, tinderbox::run::Outcome::Succeeded);
+//! let done = tinderbox::run("flights-report").await?;
+//! assert!(done.succeeded(), "{done}");
 //! # Ok(()) }
 //! ```
 //!
@@ -32,6 +27,7 @@ mod history;
 pub mod image;
 mod images;
 pub mod inquire;
+pub mod job;
 pub mod kin;
 pub mod kubectl;
 pub mod logs;
@@ -57,6 +53,7 @@ pub mod workflow;
 
 pub use error::{Class, Error};
 pub use event::{Event, Talk};
+pub use job::{application, run};
 pub use project::{Flavour, Place, Project};
 pub use session::Submitted;
 pub use tinderbox_providers as providers;

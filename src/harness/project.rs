@@ -240,9 +240,7 @@ impl Project {
     /// When a name is not known; with the near one, if there is one.
     pub fn scenario_files(&self, names: &[String]) -> Result<Vec<PathBuf>, Error> {
         let dir = self.scenarios();
-        let known = names_in(&dir, |path| {
-            path.extension().is_some_and(|extension| extension == "yaml").then(|| path.file_stem())?
-        });
+        let known = scenarios_in(&dir);
         if names.is_empty() {
             if known.is_empty() {
                 return Err(Error::Usage {
@@ -252,26 +250,32 @@ impl Project {
             }
             return Ok(known.iter().map(|name| dir.join(format!("{name}.yaml"))).collect());
         }
-        names
-            .iter()
-            .map(|name| {
-                if known.contains(name) {
-                    return Ok(dir.join(format!("{name}.yaml")));
-                }
-                let path = PathBuf::from(name);
-                if path.is_file() {
-                    return Ok(path);
-                }
-                Err(Error::Usage {
+        let mut files = Vec::new();
+        for name in names {
+            let path = PathBuf::from(name);
+            if known.contains(name) {
+                files.push(dir.join(format!("{name}.yaml")));
+            } else if path.is_file() {
+                files.push(path);
+            } else if path.is_dir() && !scenarios_in(&path).is_empty() {
+                files.extend(scenarios_in(&path).into_iter().map(|name| path.join(format!("{name}.yaml"))));
+            } else {
+                return Err(Error::Usage {
                     message: format!("there is no scenario called {name:?}"),
                     hint: Some(match suggest::nearest(name, known.iter().map(String::as_str)) {
                         Some(near) => format!("did you mean {near:?}?"),
                         None => format!("scenarios: {}", known.join(", ")),
                     }),
-                })
-            })
-            .collect()
+                });
+            }
+        }
+        Ok(files)
     }
+}
+
+/// The names of the scenarios in a folder.
+fn scenarios_in(dir: &Path) -> Vec<String> {
+    names_in(dir, |path| path.extension().is_some_and(|extension| extension == "yaml").then(|| path.file_stem())?)
 }
 
 fn names_in(dir: &Path, name: impl Fn(&Path) -> Option<&std::ffi::OsStr>) -> Vec<String> {

@@ -14,7 +14,7 @@ use crate::explain::Explanation;
 use crate::history;
 use crate::images;
 use crate::kin::{self, PodReport, millis};
-use crate::manifest;
+use crate::manifest::{self, Object};
 use crate::moment;
 use crate::observe::{Record, World};
 use crate::project::Project;
@@ -31,6 +31,14 @@ pub enum Outcome {
     Failed,
     /// Its objects are applied, and there is nothing among them that ends.
     Applied,
+}
+
+/// Objects that are to be run.
+pub(crate) struct Work<'a> {
+    pub(crate) app: &'a str,
+    pub(crate) objects: Vec<Object>,
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) budget: Duration,
 }
 
 /// What is to be run.
@@ -81,8 +89,23 @@ pub async fn run(
     talk: &Talk,
 ) -> Result<RunReport, Error> {
     let What { app, path, at, budget } = what;
+    let work = Work { app, objects: manifest::load(path)?, at, budget };
+    Ok(follow(project, cluster, work, stop, talk).await?.0)
+}
+
+/// Submits objects and follows them; the session goes on to see what comes after.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn follow(
+    project: &Project,
+    cluster: &Cluster,
+    work: Work<'_>,
+    stop: impl Future<Output = ()>,
+    talk: &Talk,
+) -> Result<(RunReport, Session), Error> {
+    let Work { app, objects, at, budget } = work;
     let mut stop = std::pin::pin!(stop);
-    let objects = manifest::load(path)?;
     let submitted = async {
         images::fetch(project, &objects, talk).await;
         let objects = match at {
@@ -115,7 +138,7 @@ pub async fn run(
     };
     let took_ms = millis(Instant::now(), session.began);
     let links = history::links(project, cluster, &session.applications()).await;
-    Ok(RunReport {
+    let report = RunReport {
         app: app.to_owned(),
         outcome,
         took_ms,
@@ -124,7 +147,8 @@ pub async fn run(
         timelines: session.timelines(),
         links,
         explanation: verdict.err().map(|why| session.explain(why)),
-    })
+    };
+    Ok((report, session))
 }
 
 /// Whether all the work is done, or why it cannot be.

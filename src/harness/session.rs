@@ -1,7 +1,7 @@
 //! One submission and what comes of it: apply, watch, follow, tell, explain, take away. `run` and scenarios stand on it; when it
 //! is over is theirs to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -160,6 +160,17 @@ impl Session {
         self.observer.look(|world| {
             let pods = self.pod_uids(world);
             self.follower.look(|texts| timeline::timelines(world, &pods, texts, self.began))
+        })
+    }
+
+    /// The states that each object of the submission went through, and each that came of it.
+    #[must_use]
+    pub(crate) fn histories(&self) -> BTreeMap<String, Vec<String>> {
+        let kin = self.kin.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.observer.look(|world| {
+            let records = kin.all(world).into_iter().filter_map(|uid| world.records.get(&uid));
+            let states = |record| phases(record, self.began).into_iter().map(|entered| entered.phase).collect();
+            records.map(|record| (record.name.to_string(), states(record))).collect()
         })
     }
 

@@ -8,6 +8,7 @@ mod explain;
 mod images;
 mod ingress;
 mod interrupts;
+mod jobs;
 mod kind;
 mod kubectl;
 mod load;

@@ -3,7 +3,7 @@
 
 mod cel;
 mod logs;
-mod outputs;
+pub(crate) mod outputs;
 mod pages;
 mod verify;
 

@@ -16,7 +16,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 
 /// The image of the reading pod, where nobody who mounted the claim was seen: a shell and the usual small tools.
-pub(super) const IMAGE: &str = "busybox:1.37";
+pub(crate) const IMAGE: &str = "busybox:1.37";
 /// Most columns and rows that a comparison tells apart.
 const DIFFERENCES: usize = 5;
 
@@ -64,9 +64,8 @@ impl Output {
         scenario: &Path,
         deadline: Instant,
     ) -> Result<Option<String>, Error> {
-        let quoted = format!("'{}'", self.file.replace('\'', r"'\''"));
         let script = match self.check {
-            None => format!("cat -- {quoted}"),
+            None => format!("cat -- {}", quoted(&self.file)),
             // Unquoted, as the pattern is meant to be expanded; it comes from the scenario's author.
             Some(Named::Parquet) => format!(
                 "for f in {}; do [ \"$(head -c4 \"$f\")\" = PAR1 ] && [ \"$(tail -c4 \"$f\")\" = PAR1 ] && echo \"good $f\" || echo \"bad $f\"; done",
@@ -127,6 +126,28 @@ impl Output {
         let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
         Some(format!("{}{rest}", different.join("; ")))
     }
+}
+
+/// The content of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) async fn content(
+    cluster: &Cluster,
+    place: (&str, &str),
+    claim: &str,
+    file: &str,
+    deadline: Instant,
+) -> Result<String, Error> {
+    match read(cluster, place, claim, &format!("cat -- {}", quoted(file)), deadline).await? {
+        (0, text) => Ok(text),
+        (_, said) => Err(Error::Internal(format!("cannot read {file} of claim {claim}: {}", said.trim()))),
+    }
+}
+
+/// As one word of the shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Runs a script in a pod that mounts the claim; its exit code and all it wrote.
