@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures::future::BoxFuture;
 
 use crate::Error;
 use crate::folder::Folder;
@@ -207,7 +208,7 @@ pub struct Up {
 
 /// The rest of bringing a cluster up, when its API answers already. Dropped, it is left half-way, as after a kill.
 #[derive(Default)]
-pub struct Settling(Option<Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>);
+pub struct Settling(Option<BoxFuture<'static, Result<(), Error>>>);
 
 impl Settling {
     pub(crate) fn new(rest: impl Future<Output = Result<(), Error>> + Send + 'static) -> Self {

@@ -144,7 +144,6 @@ impl Application {
     }
 
     /// The job that runs it.
-    #[must_use]
     pub fn run(self) -> Job {
         Job::new(super::Source::Application(Box::new(self)))
     }
