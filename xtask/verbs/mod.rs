@@ -48,7 +48,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(&cli.common);
     let verb = match cli.verb {
         Verb::Node(cli::Node { state: Some(state), .. }) => return node::serve(&cli.common.name, &state).into(),
-        Verb::Platform(arguments) => return beside::platform(&cli.common.name, &arguments).into(),
+        Verb::Platform(arguments) => return beside::platform(&cli.common, &arguments).into(),
         verb => verb,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {

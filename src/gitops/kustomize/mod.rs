@@ -29,6 +29,12 @@ pub(crate) const DETACHED: &str = ".application";
 /// Objects with this annotation are for kustomize alone.
 const LOCAL: &str = "config.kubernetes.io/local-config";
 
+/// Whether an object is of a kind of Kubernetes' own that no namespace holds.
+#[must_use]
+pub fn lives_alone(object: &Value) -> bool {
+    item::Id::of(object).is_cluster_wide()
+}
+
 /// The kustomization file of a folder, if it has one.
 ///
 /// # Errors
