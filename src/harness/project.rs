@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tinderbox_api::pools::Nodes;
+use tinderbox_gitops::kustomize::FILES;
 use tinderbox_gitops::source::Repository;
 use tinderbox_providers::embedded::{Embedded, NativeImage, Settings};
 use tinderbox_providers::existing::{self, Choice, Existing, ExistingConfig};
@@ -205,6 +206,31 @@ impl Project {
     #[must_use]
     pub fn roots(&self) -> PathBuf {
         self.root.join("manifests/clusters")
+    }
+
+    /// The places that there are manifests for.
+    #[must_use]
+    pub fn place_names(&self) -> Vec<String> {
+        let is_root = |path: &Path| FILES.iter().any(|file| path.join(file).is_file());
+        names_in(&self.roots(), |path| is_root(path).then(|| path.file_name())?)
+    }
+
+    /// The root of the place of this name.
+    ///
+    /// # Errors
+    /// When there is none; with the near name, if there is one.
+    pub fn root_of(&self, name: &str) -> Result<PathBuf, Error> {
+        let known = self.place_names();
+        if known.iter().any(|one| one == name) {
+            return Ok(self.roots().join(name));
+        }
+        Err(Error::Usage {
+            message: format!("there is no place called {name:?} in {}", self.roots().display()),
+            hint: Some(match suggest::nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("places: {}", known.join(", ")),
+            }),
+        })
     }
 
     /// The manifests that `up` applies in a place, where it brings a platform: those of the place, or of the local one.

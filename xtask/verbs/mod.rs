@@ -9,6 +9,7 @@ mod down;
 mod e2e;
 mod explain;
 mod export;
+mod gitops;
 mod image;
 mod kubeconfig;
 mod kubectl;
@@ -115,7 +116,11 @@ async fn dispatch(context: &Context, verb: &Verb, stop: impl Future<Output = ()>
 
 async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
     match verb {
-        Verb::Status => status::run(context).await,
+        Verb::Status(arguments) => status::run(context, arguments).await,
+        Verb::Sync(arguments) => gitops::sync(context, arguments).await,
+        Verb::Diff(arguments) => gitops::diff(context, arguments).await,
+        Verb::Render(arguments) => gitops::render(context, arguments),
+        Verb::Rollback(arguments) => gitops::rollback(context, arguments).await,
         Verb::Logs(arguments) => logs::run(context, arguments).await,
         Verb::Explain(arguments) => explain::run(context, arguments).await,
         Verb::Kubeconfig(arguments) => kubeconfig::run(context, arguments).await,

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use futures::StreamExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::Value;
-use tinderbox_api::gitops::{Application, ApplicationSource, marks};
+use tinderbox_api::gitops::{Application, ApplicationSource, IgnoreDifference, marks};
 use tinderbox_client::error::chain;
 use tinderbox_client::{Error, Result};
 
@@ -135,11 +135,7 @@ async fn compared(context: &Context, app: &Application, mut target: Value) -> Pa
     if context.respects_ignored(app) {
         compare::keep_live(&mut target, &live, ignored);
     }
-    let mut hasher = DefaultHasher::new();
-    (target.to_string(), live["metadata"]["resourceVersion"].as_str(), live["metadata"]["uid"].as_str())
-        .hash(&mut hasher);
-    serde_json::to_string(ignored).unwrap_or_default().hash(&mut hasher);
-    let hash = hasher.finish();
+    let hash = fingerprint(&target, &live, ignored);
     if let Some(modified) = context.remembered(&key, hash) {
         return Pair { target: Some(target), live: Some(live), modified };
     }
@@ -155,6 +151,17 @@ async fn compared(context: &Context, app: &Application, mut target: Value) -> Pa
     };
     context.remember(&key, hash, modified);
     Pair { target: Some(target), live: Some(live), modified }
+}
+
+/// Tells apart what decides whether an object differs: what it should be, what it is, and what does not count. What others write into
+/// the status, or only touch, changes nothing.
+pub(super) fn fingerprint(target: &Value, live: &Value, ignored: &[IgnoreDifference]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    target.to_string().hash(&mut hasher);
+    live["metadata"]["uid"].as_str().hash(&mut hasher);
+    compare::content(live).to_string().hash(&mut hasher);
+    serde_json::to_string(ignored).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What an object would be if it were applied. Nothing when the API refuses: then it differs, and the sync will say why it

@@ -23,7 +23,7 @@ use item::Item;
 use model::{Kustomization, Labels};
 
 /// The names that a kustomization's file may have.
-const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 /// Where kustomizations stand that are in no folder: they may name every file.
 pub(crate) const DETACHED: &str = ".application";
 /// Objects with this annotation are for kustomize alone.
