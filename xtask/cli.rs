@@ -87,6 +87,8 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// The objects of a place, as one text for review.
     Render(Render),
+    /// Whether a place would be accepted and would work, without its cluster.
+    Verify(Render),
     /// Take an application back to an earlier sync.
     Rollback(Rollback),
     /// What the node, a pod, a job or an app says.
@@ -212,7 +214,7 @@ pub(crate) struct Diff {
     pub(crate) sides: Vec<String>,
 }
 
-/// `render`.
+/// `render` and `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct Render {
     /// A place of `manifests/clusters`.

@@ -5,6 +5,7 @@ mod child;
 mod data;
 mod existing;
 mod explain;
+mod gitops;
 mod images;
 mod ingress;
 mod interrupts;

@@ -2,7 +2,8 @@
 
 use tinderbox::event::ObjectName;
 use tinderbox::gitops::{
-    AppLine, AppReport, Change, CommitLine, DiffReport, Difference, RenderReport, Rendered, SyncReport, short,
+    AppLine, AppReport, Change, CommitLine, DiffReport, Difference, RenderReport, Rendered, SyncReport, VerifyReport,
+    short,
 };
 use tinderbox::report::duration;
 
@@ -88,7 +89,11 @@ pub(crate) fn diff(report: &DiffReport) -> String {
     if differences.is_empty() {
         return format!("{from} and {to}: no differences");
     }
-    let each = differences.iter().map(|one| format!("{}\n{}", heading(one), one.diff));
+    // What is on one side alone is told by its place: all of its lines would differ.
+    let each = differences.iter().map(|one| match one.change {
+        Change::Changed => format!("{}\n{}", heading(one), one.diff),
+        Change::Added | Change::Removed => heading(one),
+    });
     let count = differences.len();
     format!(
         "{}\n{from} and {to}: {count} {}",
@@ -121,4 +126,20 @@ fn named(object: &ObjectName) -> String {
 /// The objects of a place, as a file of many documents.
 pub(crate) fn rendered(report: &RenderReport) -> String {
     report.objects.iter().map(Rendered::text).collect::<String>().trim_end().to_owned()
+}
+
+/// What is wrong with a place.
+pub(crate) fn verified(report: &VerifyReport) -> String {
+    let VerifyReport { place, objects, faults, took_ms } = report;
+    let took = duration(*took_ms);
+    let lines = faults.iter().map(|fault| {
+        let object = fault.object.as_ref().map(|object| format!("{}: ", named(object))).unwrap_or_default();
+        format!("{}: {object}{} ({})\n", fault.origin, fault.message, fault.rule)
+    });
+    let text: String = lines.collect();
+    match faults.len() {
+        0 => format!("{place}: {objects} objects, nothing wrong ({took})"),
+        1 => format!("{text}{place}: {objects} objects, 1 fault ({took})"),
+        count => format!("{text}{place}: {objects} objects, {count} faults ({took})"),
+    }
 }

@@ -20,7 +20,7 @@ use tinderbox::snapshot::{RestoreReport, SaveReport};
 use tinderbox::status::{Line, StatusReport};
 use tinderbox::up::{DownReport, UpPlan, UpReport};
 
-pub(crate) use gitops::{app, diff, rendered, synced};
+pub(crate) use gitops::{app, diff, rendered, synced, verified};
 pub(crate) use runs::{e2e, everywhere, inquiry, run};
 pub(crate) use workflows::{linted, workflow, workflows};
 

@@ -1,4 +1,4 @@
-//! `sync`, `diff`, `render` and `rollback`.
+//! `sync`, `diff`, `render`, `verify` and `rollback`.
 
 use tinderbox::{Error, gitops};
 
@@ -28,6 +28,12 @@ pub(super) fn render(context: &Context, arguments: &cli::Render) -> Result<Exit,
     let report = gitops::render(&context.project, &arguments.place)?;
     context.ui.result(&report, show::rendered);
     Ok(Exit::Done)
+}
+
+pub(super) async fn verify(context: &Context, arguments: &cli::Render) -> Result<Exit, Error> {
+    let report = gitops::verify(&context.project, &arguments.place, &context.ui.talk()).await?;
+    context.ui.result(&report, show::verified);
+    Ok(if report.faults.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 pub(super) async fn rollback(context: &Context, arguments: &cli::Rollback) -> Result<Exit, Error> {

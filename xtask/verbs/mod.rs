@@ -120,6 +120,7 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Sync(arguments) => gitops::sync(context, arguments).await,
         Verb::Diff(arguments) => gitops::diff(context, arguments).await,
         Verb::Render(arguments) => gitops::render(context, arguments),
+        Verb::Verify(arguments) => gitops::verify(context, arguments).await,
         Verb::Rollback(arguments) => gitops::rollback(context, arguments).await,
         Verb::Logs(arguments) => logs::run(context, arguments).await,
         Verb::Explain(arguments) => explain::run(context, arguments).await,

@@ -11,8 +11,8 @@ use tinderbox_gitops::source::{self, DIRTY, Repository};
 use tinderbox_platform::ARGOCD;
 use tinderbox_providers::Provider as _;
 
+use super::diff::of_root;
 use super::differ::{Difference, Side, differences, id};
-use super::place::expand;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::ObjectName;
@@ -233,7 +233,7 @@ fn by(who: Option<&Initiator>) -> String {
 /// Where the objects of an application stand in the tree. A tree that is broken says nothing.
 fn origins(project: &Project, name: &str) -> BTreeMap<ObjectName, String> {
     let place = project.provider("").ok().and_then(|place| project.platform(place.name()));
-    let plan = place.and_then(|root| expand(&project.repository(), &root).ok()).unwrap_or_default();
+    let plan = place.and_then(|root| of_root(project, &root).ok()).unwrap_or_default();
     let child = plan.children.into_iter().find(|child| child.name == name);
     let objects = child.into_iter().flat_map(|child| child.objects);
     objects.map(|object| (object.name(), object.place_of(""))).collect()

@@ -11,13 +11,13 @@ use tinderbox_api::gitops::{Application, marks};
 use tinderbox_gitops::compare;
 use tinderbox_gitops::source::Repository;
 use tinderbox_gitops::sync::Key;
-use tinderbox_gitops::tree::Tree;
+use tinderbox_gitops::tree::{Disk, Tree};
 use tinderbox_gitops::{kustomize, source};
 use tinderbox_platform::ARGOCD;
 use tinderbox_providers::Provider as _;
 
 use super::differ::{Difference, Id, Side, differences, id, sides};
-use super::place::{Child, Plan, expand, follow, is_application};
+use super::place::{Child, Plan, follow, is_application};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::project::Project;
@@ -71,7 +71,17 @@ fn between(project: &Project, from: &str, to: &str) -> Result<DiffReport, Error>
 /// # Errors
 /// When there is no such place, or a file is broken.
 pub(crate) fn of_place(project: &Project, place: &str) -> Result<Plan, Error> {
-    expand(&project.repository(), &project.root_of(place)?)
+    of_root(project, &project.root_of(place)?)
+}
+
+/// What the tree says of the place with this root; files are told by their paths in the repository.
+///
+/// # Errors
+/// When a file is broken.
+pub(crate) fn of_root(project: &Project, root: &Path) -> Result<Plan, Error> {
+    let repository = project.repository();
+    let tree = Disk::new(&repository);
+    follow(&tree, at(&tree, root.strip_prefix(&repository).unwrap_or(root))?)
 }
 
 fn of_revision(project: &Project, revision: &str) -> Result<Plan, Error> {
@@ -114,7 +124,7 @@ async fn with_cluster(project: &Project) -> Result<DiffReport, Error> {
     let Some(root) = project.platform(place.name()) else {
         return Err(Error::Usage { message: "this project has no platform to compare with".to_owned(), hint: None });
     };
-    let plan = expand(&project.repository(), &root)?;
+    let plan = of_root(project, &root)?;
     let (mut from, mut to) = (BTreeMap::new(), BTreeMap::new());
     for child in &plan.children {
         for (id, live, wanted) in of_child(&cluster, child).await? {

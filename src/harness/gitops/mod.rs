@@ -8,6 +8,7 @@ mod place;
 mod render;
 mod settle;
 mod sync;
+mod verify;
 
 pub use apps::{AppLine, AppReport, CommitLine, HistoryLine, ObjectLine, OperationLine, short, status};
 pub(crate) use apps::{all, line};
@@ -17,3 +18,4 @@ pub use place::{Child, Plan, expand};
 pub use render::{RenderReport, Rendered, render};
 pub(crate) use settle::settle;
 pub use sync::{Outcome, SyncReport, Synced, follow, rollback, sync};
+pub use verify::{Fault, VerifyReport, verify};
