@@ -24,6 +24,7 @@ mod snapshots;
 mod spark;
 mod state;
 mod terminal;
+mod verify;
 mod work;
 mod workflows;
 

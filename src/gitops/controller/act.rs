@@ -101,8 +101,8 @@ impl Acting<'_> {
         }
         // What was just written is as it should be: it need not be asked for again.
         let fresh = kind.value(&written);
-        let hash = observe::fingerprint(&target, &fresh, &self.app.spec.ignore_differences);
-        self.context.remember(&task.key, hash, false);
+        let print = observe::Print::of(&target, &fresh, &self.app.spec.ignore_differences);
+        self.context.remember(&task.key, print, &fresh, false);
         kind.observe(written);
         let how = if self.replaces(task) { "replaced" } else { "serverside-applied" };
         Ok(format!("{done} {how}"))

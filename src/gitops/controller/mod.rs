@@ -68,7 +68,14 @@ struct Context {
     sources: Arc<dyn Sources>,
     clock: Clock,
     namespace: String,
-    memory: Arc<Mutex<HashMap<Key, (u64, bool)>>>,
+    memory: Arc<Mutex<HashMap<Key, Compared>>>,
+}
+
+/// What a comparison came to.
+struct Compared {
+    print: observe::Print,
+    content: u64,
+    modified: bool,
 }
 
 /// Starts the controller; it runs on `tracker` until `token` is cancelled.
@@ -301,14 +308,21 @@ impl Context {
     }
 
     /// Whether an object differed when it and what it should be were what they are now.
-    fn remembered(&self, key: &Key, hash: u64) -> Option<bool> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.get(key).filter(|(have, _)| *have == hash).map(|(_, modified)| *modified)
+    fn remembered(&self, key: &Key, print: &observe::Print, live: &Value) -> Option<bool> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = memory.get_mut(key)?;
+        if known.print != *print {
+            if !known.print.is_about(print) || known.content != observe::content(live) {
+                return None;
+            }
+            known.print = print.clone();
+        }
+        Some(known.modified)
     }
 
-    fn remember(&self, key: &Key, hash: u64, modified: bool) {
+    fn remember(&self, key: &Key, print: observe::Print, live: &Value, modified: bool) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.insert(key.clone(), (hash, modified));
+        memory.insert(key.clone(), Compared { print, content: observe::content(live), modified });
     }
 
     /// Writes what has changed of an application; `locked` holds it to the version that was looked at.

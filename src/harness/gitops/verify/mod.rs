@@ -8,6 +8,7 @@ mod projects;
 mod references;
 mod rights;
 mod schedules;
+mod security;
 
 use std::time::Instant;
 
@@ -46,7 +47,7 @@ pub struct Fault {
     pub application: String,
     /// The object; absent where a file is broken.
     pub object: Option<ObjectName>,
-    /// What it is against: `rendered`, `accepted`, `owned`, `permitted`, `pinned`, `scheduled`, `resolved` or `allowed`.
+    /// What it is against: `rendered`, `accepted`, `owned`, `permitted`, `pinned`, `scheduled`, `resolved`, `secured` or `allowed`.
     pub rule: &'static str,
     /// What is wrong.
     pub message: String,
@@ -118,6 +119,7 @@ pub async fn verify(project: &Project, place: &str, talk: &Talk) -> Result<Verif
     faults.extend(all.iter().flat_map(images::check));
     faults.extend(all.iter().flat_map(schedules::check));
     faults.extend(references::check(&all));
+    faults.extend(security::check(&all));
     talk.tell(Event::Step("trying the objects on an API server".to_owned()));
     faults.extend(api::check(project, &all).await?);
     faults.sort();

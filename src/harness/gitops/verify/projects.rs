@@ -29,7 +29,7 @@ pub(super) fn check(plan: &Plan) -> Vec<Fault> {
             continue;
         };
         faults.extend(violations(project, &app).into_iter().map(|wrong| {
-            let field = if wrong.contains("repo") { "spec.source.repoURL" } else { "spec.destination" };
+            let field = if wrong.contains("repo") { "spec.source.repoURL" } else { "spec.destination.namespace" };
             one.fault(field, "permitted", wrong)
         }));
         let child = plan.children.iter().find(|child| child.name == one.object.name().name);

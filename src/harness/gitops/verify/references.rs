@@ -203,7 +203,8 @@ fn ports(seen: &Seen<'_>, all: &[Seen<'_>]) -> Vec<Fault> {
             let name = service.object.name().name;
             let which = wanted["name"].as_str().map_or_else(|| wanted["number"].to_string(), str::to_owned);
             let message = format!("the Service {name} has no port {which}");
-            faults.push(seen.fault(&format!("{field}.service.port"), "resolved", message));
+            let part = if wanted["name"].is_string() { "name" } else { "number" };
+            faults.push(seen.fault(&format!("{field}.service.port.{part}"), "resolved", message));
         }
     }
     faults
