@@ -18,6 +18,8 @@ use crate::error::Error;
 
 /// How long applications may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Failures in a row after which a sync is not waited for any more, though the controller tries on.
+const PATIENT: i64 = 2;
 /// What the controller says of a source that is broken: trying again does not mend it.
 const BROKEN: &str = "Failed to load target state";
 
@@ -95,6 +97,10 @@ fn standing(app: &Application) -> Standing {
     }
     let state = status.operation_state.as_ref();
     if let Some(state) = state.filter(|state| matches!(state.phase.as_str(), "Running" | "Terminating")) {
+        // Once may be for something that was about to come.
+        if state.retry_count.unwrap_or_default() >= PATIENT {
+            return Standing::Stuck(state.message.clone());
+        }
         return Standing::Under(format!("syncing: {}", state.message));
     }
     if app.operation.is_some() {
