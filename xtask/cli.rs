@@ -79,8 +79,18 @@ pub(crate) enum Verb {
     Run(Run),
     /// Bring a cluster up, run the scenarios, report, and take the cluster away.
     E2e(E2e),
-    /// What there is of the cluster, and its health.
-    Status,
+    /// What there is of the cluster, and its health; or one application: its revision, who synced it, what changed, and where it stands.
+    Status(Status),
+    /// Sync applications with the tree now, or follow how they are synced by themselves.
+    Sync(Sync),
+    /// What differs between the cluster and the tree, between two places, or between two revisions.
+    Diff(Diff),
+    /// The objects of a place, as one text for review.
+    Render(Render),
+    /// Whether a place would be accepted and would work, without its cluster.
+    Verify(Render),
+    /// Take an application back to an earlier sync.
+    Rollback(Rollback),
     /// What the node, a pod, a job or an app says.
     Logs(Logs),
     /// Why something waits or failed, and what to change.
@@ -175,6 +185,52 @@ pub(crate) struct E2e {
     /// Folder for report.json, junit.xml and report.html; `.tinderbox/reports` when absent.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// An application; the whole cluster when absent.
+    #[arg(value_name = "APP")]
+    pub(crate) app: Option<String>,
+}
+
+/// `sync`.
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    /// The application; all when absent.
+    #[arg(value_name = "APP")]
+    pub(crate) app: Option<String>,
+    /// Ask for nothing, and tell of every change as files are saved, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// Two places of `manifests/clusters`, or one or two revisions; the cluster and the tree when absent.
+    #[arg(value_name = "PLACE|REVISION", num_args = 0..=2)]
+    pub(crate) sides: Vec<String>,
+}
+
+/// `render` and `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Render {
+    /// A place of `manifests/clusters`.
+    #[arg(value_name = "PLACE")]
+    pub(crate) place: String,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The application.
+    #[arg(value_name = "APP")]
+    pub(crate) app: String,
+    /// The id of a sync in its history; the one before the last when absent.
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<i64>,
 }
 
 /// `logs`.

@@ -39,16 +39,19 @@ pub fn differ(wanted: &Value, live: &Value, ignored: &[IgnoreDifference]) -> boo
 
 fn normalized(object: &Value, live: &Value, ignored: &[IgnoreDifference]) -> Value {
     let mut object = object.clone();
-    if let Some(fields) = object.as_object_mut() {
-        fields.remove("status");
-    }
     ignore::strip(&mut object, live, ignored);
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        for field in ADDED {
-            metadata.remove(field);
-        }
-    }
-    object
+    content(&object)
+}
+
+/// An object without its status and without what the API adds to its metadata.
+#[must_use]
+pub fn content(object: &Value) -> Value {
+    let fields = object.as_object().into_iter().flatten().filter(|(key, _)| *key != "status" && *key != "metadata");
+    let mut content: serde_json::Map<String, Value> = fields.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let metadata = object["metadata"].as_object().into_iter().flatten();
+    let metadata = metadata.filter(|(key, _)| !ADDED.contains(&key.as_str()));
+    content.insert("metadata".to_owned(), metadata.map(|(key, value)| (key.clone(), value.clone())).collect());
+    Value::Object(content)
 }
 
 /// The words for the state of an application and its objects.

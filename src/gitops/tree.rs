@@ -24,6 +24,12 @@ pub trait Tree: Send + Sync {
     /// When the folder cannot be listed.
     fn files(&self, dir: &Path, recurse: bool) -> Result<Vec<PathBuf>>;
 
+    /// The folders below a folder, at any depth, where files may appear in them later.
+    fn folders(&self, dir: &Path) -> Vec<PathBuf> {
+        let _ = dir;
+        Vec::new()
+    }
+
     /// How people are told of a path.
     fn show(&self, path: &Path) -> PathBuf {
         path.to_owned()
@@ -124,6 +130,21 @@ impl Tree for Disk {
         }
         found.sort();
         Ok(found)
+    }
+
+    fn folders(&self, dir: &Path) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut open = vec![dir.to_owned()];
+        while let Some(folder) = open.pop() {
+            // A folder that cannot be listed is told of where its files are asked for.
+            for entry in fs::read_dir(self.root.join(&folder)).into_iter().flatten().flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != ".git" {
+                    open.push(folder.join(entry.file_name()));
+                }
+            }
+            found.push(folder);
+        }
+        found
     }
 
     fn show(&self, path: &Path) -> PathBuf {

@@ -108,6 +108,18 @@ async fn apply_one(cluster: &Cluster, object: &Object, namespace: &str) -> Resul
     Ok((applied, outcome))
 }
 
+/// Tries an object without effect.
+///
+/// # Errors
+/// When the API rejects it.
+pub(crate) async fn attempt(cluster: &Cluster, object: &Object, namespace: &str) -> Result<(), Error> {
+    let name = object.name();
+    let collection = cluster.collection_of(&object.value, namespace).await.map_err(|error| error.about(object))?;
+    let params = PatchParams { dry_run: true, ..PatchParams::apply(MANAGER).force().validation_strict() };
+    let tried = collection.patch(&name.name, &params, &Patch::Apply(&object.value)).await;
+    tried.map(drop).map_err(|error| rejection(error, object))
+}
+
 /// Waits until a definition's kinds are served: what comes next may be of one of them.
 async fn established(definitions: Api<DynamicObject>, name: &str) -> Result<(), Error> {
     let what = format!("the kinds of {name} to be served");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tinderbox_platform as platform;
+pub use tinderbox_platform::Work;
 use tinderbox_providers::aside::Aside;
 use tinderbox_providers::embedded::process::Identity;
 use tinderbox_providers::{Folder, Provider};
@@ -31,7 +32,7 @@ pub(crate) fn of(place: &impl Provider) -> Option<Aside> {
 ///
 /// # Errors
 /// When the cluster's kubeconfig cannot be used, or its accounts are not there.
-pub async fn serve(folder: &Folder, namespace: Option<&str>) -> Result<(), Error> {
+pub async fn serve(folder: &Folder, work: platform::Work<'_>) -> Result<(), Error> {
     let aside = Aside::new(folder, PART);
     aside.enter()?;
     let path = folder.kubeconfig();
@@ -46,7 +47,7 @@ pub async fn serve(folder: &Folder, namespace: Option<&str>) -> Result<(), Error
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
     let identity = identity().map_err(Error::file("read", "/proc/self"))?;
-    platform::beside(&config, folder.path(), &identity, namespace, &tracker, &token).await?;
+    platform::beside(&config, folder.path(), &identity, work, &tracker, &token).await?;
     aside.ready();
     tracing::info!(identity, "ready");
     loop {

@@ -77,6 +77,12 @@ pub enum Error {
     /// A wait was in vain.
     #[error(transparent)]
     Wait(#[from] tinderbox_client::wait::WaitError),
+    /// Applications are not as the tree has them, and do not come there by themselves.
+    #[error("not synced: {}", apps.join("; "))]
+    Unsynced {
+        /// Each with what it says.
+        apps: Vec<String>,
+    },
     /// There is no such cluster, or it is not running.
     #[error("cluster {name} is not up")]
     NotUp {
@@ -154,6 +160,7 @@ impl Error {
             Self::Place(error) => error.hint(),
             Self::Usage { hint, .. } | Self::Program { hint, .. } => hint.clone(),
             Self::UnknownKind { hint, .. } => Some(hint.clone()),
+            Self::Unsynced { .. } => Some("mend the files that are named: they are looked at as soon as they are saved; `cargo xtask status APP` says more".to_owned()),
             Self::NotUp { name } => Some(format!("start it with `cargo xtask up --name {name}`")),
             _ => None,
         }
@@ -171,6 +178,7 @@ impl Error {
             | Self::UnknownKind { .. }
             | Self::Api { .. }
             | Self::Wait(_)
+            | Self::Unsynced { .. }
             | Self::NotUp { .. }
             | Self::Interrupted
             | Self::Account(_)

@@ -23,6 +23,7 @@ pub mod event;
 pub mod explain;
 pub mod export;
 mod follow;
+pub mod gitops;
 mod history;
 pub mod image;
 mod images;

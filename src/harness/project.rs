@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tinderbox_api::pools::Nodes;
+use tinderbox_gitops::kustomize::FILES;
+use tinderbox_gitops::source::Repository;
 use tinderbox_providers::embedded::{Embedded, NativeImage, Settings};
 use tinderbox_providers::existing::{self, Choice, Existing, ExistingConfig};
 use tinderbox_providers::kind::{self, Kind, KindConfig};
@@ -176,6 +178,7 @@ impl Project {
             port: self.config.port,
             images: self.images(),
             nodes: self.config.nodes.clone(),
+            project: self.platform(ProviderName::Embedded).map(|_| self.root.clone()),
             started_by: verb.to_owned(),
         };
         Ok(Embedded::new(&self.home, &self.cluster, settings)?)
@@ -199,11 +202,49 @@ impl Project {
         names_in(&self.apps(), |path| path.is_dir().then(|| path.file_name())?)
     }
 
-    /// The manifests that `up` applies, where it brings a platform.
+    /// The folder with the root of each place.
     #[must_use]
-    pub fn platform(&self) -> Option<PathBuf> {
-        let root = self.root.join("manifests/clusters/local");
+    pub fn roots(&self) -> PathBuf {
+        self.root.join("manifests/clusters")
+    }
+
+    /// The places that there are manifests for.
+    #[must_use]
+    pub fn place_names(&self) -> Vec<String> {
+        let is_root = |path: &Path| FILES.iter().any(|file| path.join(file).is_file());
+        names_in(&self.roots(), |path| is_root(path).then(|| path.file_name())?)
+    }
+
+    /// The root of the place of this name.
+    ///
+    /// # Errors
+    /// When there is none; with the near name, if there is one.
+    pub fn root_of(&self, name: &str) -> Result<PathBuf, Error> {
+        let known = self.place_names();
+        if known.iter().any(|one| one == name) {
+            return Ok(self.roots().join(name));
+        }
+        Err(Error::Usage {
+            message: format!("there is no place called {name:?} in {}", self.roots().display()),
+            hint: Some(match suggest::nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("places: {}", known.join(", ")),
+            }),
+        })
+    }
+
+    /// The manifests that `up` applies in a place, where it brings a platform: those of the place, or of the local one.
+    #[must_use]
+    pub fn platform(&self, place: ProviderName) -> Option<PathBuf> {
+        let own = (place == ProviderName::Kind).then(|| self.roots().join("kind"));
+        let root = own.filter(|own| own.is_dir()).unwrap_or_else(|| self.roots().join("local"));
         (self.flavour == Flavour::Builtin && root.is_dir()).then_some(root)
+    }
+
+    /// The folder that sources of applications are paths in: the root of the repository.
+    #[must_use]
+    pub fn repository(&self) -> PathBuf {
+        Repository::at(&self.root).root().to_owned()
     }
 
     /// What an argument of `run` means: the name of an app, or a path.

@@ -18,6 +18,7 @@ use crate::beside;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::explain;
+use crate::gitops::{self, AppLine};
 use crate::kin;
 use crate::observe::Record;
 use crate::project::Project;
@@ -48,6 +49,8 @@ pub struct StatusReport {
     pub resident: Option<u64>,
     /// The nodes.
     pub nodes: Vec<Line>,
+    /// What is synced from the tree.
+    pub synced: Vec<AppLine>,
     /// SparkApplications, in all namespaces.
     pub applications: Vec<Line>,
     /// Jobs, in all namespaces.
@@ -91,6 +94,7 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
         platform_pid: None,
         resident: None,
         nodes: Vec::new(),
+        synced: Vec::new(),
         applications: Vec::new(),
         jobs: Vec::new(),
         pods: Vec::new(),
@@ -115,6 +119,7 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
         let nodes: ObjectList<Node> =
             Api::all(cluster.client.clone()).list(&ListParams::default()).await.map_err(Error::api("list nodes"))?;
         report.nodes = nodes.iter().map(|node| line("Node", node)).collect();
+        report.synced = gitops::all(&cluster).await?.iter().map(gitops::line).collect();
     }
     let namespace = namespace.as_deref();
     report.applications = applications(&cluster, namespace).await?;

@@ -12,7 +12,8 @@ use crate::claim::{self, Claim};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, ObjectName, Talk};
-use crate::manifest::{self, Object};
+use crate::gitops;
+use crate::manifest::Object;
 use crate::project::Project;
 
 /// A cluster that is up.
@@ -69,7 +70,7 @@ pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
     let place = project.provider("up")?;
     let scope = place.scope()?;
     let mut plan = place.plan().await?;
-    let Platform { objects, .. } = platform(project, &scope)?;
+    let Platform { objects, children, .. } = platform(project, place.name(), &scope)?;
     match &place {
         AnyProvider::Existing(existing) => {
             let cluster = Cluster::with(&project.cluster, existing.client().await?);
@@ -82,7 +83,13 @@ pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
                 });
             }
         }
-        _ => plan.steps.extend(objects.iter().map(|object| format!("apply {}", object.name()))),
+        _ => {
+            plan.steps.extend(objects.iter().map(|object| format!("apply {}", object.name())));
+            plan.steps.extend(children.iter().map(|child| {
+                let names: Vec<String> = child.objects.iter().map(|object| object.name().to_string()).collect();
+                format!("sync application/{}: {}", child.name, names.join(", "))
+            }));
+        }
     }
     if beside::of(&place).is_some() && !objects.is_empty() {
         plan.steps.push("start the process that runs the platform".to_owned());
@@ -97,23 +104,37 @@ pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
 }
 
 /// What `up` brings into a cluster.
+#[derive(Default)]
 pub(crate) struct Platform {
+    /// What it applies itself.
     pub(crate) objects: Vec<Object>,
+    /// The applications that bring the rest. In a cluster that is not ours there are none: whose each object is has to be seen there.
+    pub(crate) children: Vec<gitops::Child>,
     /// Definitions of kinds that must be there already.
     definitions: Vec<String>,
 }
 
-pub(crate) fn platform(project: &Project, scope: &Scope) -> Result<Platform, Error> {
-    let objects = match project.platform() {
-        Some(path) => manifest::load(&path)?,
-        None => Vec::new(),
+impl Platform {
+    /// The names of all that is brought.
+    fn names(&self) -> Vec<ObjectName> {
+        let synced = self.children.iter().flat_map(|child| &child.objects);
+        self.objects.iter().chain(synced).map(Object::name).collect()
+    }
+}
+
+pub(crate) fn platform(project: &Project, place: ProviderName, scope: &Scope) -> Result<Platform, Error> {
+    let Some(root) = project.platform(place) else { return Ok(Platform::default()) };
+    let plan = gitops::expand(&project.repository(), &root)?;
+    let mut platform = match (&scope.owner, &scope.namespace) {
+        (None, _) => Platform { objects: plan.root, children: plan.children, definitions: Vec::new() },
+        (Some(_), None) => Platform { objects: plan.objects(), ..Platform::default() },
+        (Some(_), Some(namespace)) => {
+            let (objects, definitions) = claim::within(plan.objects(), namespace);
+            Platform { objects, definitions, ..Platform::default() }
+        }
     };
-    let (mut objects, definitions) = match &scope.namespace {
-        Some(namespace) => claim::within(objects, namespace),
-        None => (objects, Vec::new()),
-    };
-    apply::in_order(&mut objects);
-    Ok(Platform { objects, definitions })
+    apply::in_order(&mut platform.objects);
+    Ok(platform)
 }
 
 /// Brings the cluster up and applies its platform, until `stop` ends; `verb` is remembered as what made it.
@@ -131,7 +152,8 @@ pub async fn up(
     // Broken files are found before anything is started.
     let place = project.provider(verb)?;
     let scope = place.scope()?;
-    let Platform { objects, definitions } = platform(project, &scope)?;
+    let platform = platform(project, place.name(), &scope)?;
+    let objects = &platform.objects;
     talk.tell(Event::Step(format!("starting cluster {}", project.cluster)));
     let said = talk.for_provider();
     let fresh = !place.folder().exists();
@@ -150,16 +172,22 @@ pub async fn up(
         cluster.owner.clone_from(&scope.owner);
         match &scope.owner {
             Some(owner) => {
-                claim::defined(&cluster, &definitions).await?;
-                claim::rights(&cluster, &objects, scope.namespace.is_some()).await?;
-                claim::apply(&cluster, &objects, owner, talk).await?;
+                claim::defined(&cluster, &platform.definitions).await?;
+                claim::rights(&cluster, objects, scope.namespace.is_some()).await?;
+                claim::apply(&cluster, objects, owner, talk).await?;
             }
-            None => drop(apply::apply(&cluster, &objects, "default", talk).await?),
+            None => drop(apply::apply(&cluster, objects, "default", talk).await?),
         }
         // A project without a platform has no accounts that one could act as.
-        if let Some(platform) = beside::of(&place).filter(|_| !objects.is_empty()) {
+        if let Some(process) = beside::of(&place).filter(|_| !objects.is_empty()) {
             let limit = scope.namespace.iter().flat_map(|name| ["--namespace".to_owned(), name.clone()]);
-            platform.start(&limit.collect::<Vec<_>>()).await?;
+            let tree = (!platform.children.is_empty()).then(|| project.root.display().to_string());
+            let tree = tree.into_iter().flat_map(|root| ["--project".to_owned(), root]);
+            process.start(&limit.chain(tree).collect::<Vec<_>>()).await?;
+        }
+        if !platform.children.is_empty() {
+            talk.tell(Event::Step("syncing the platform".to_owned()));
+            gitops::settle(&cluster, &platform.children.iter().map(|child| child.name.clone()).collect()).await?;
         }
         Ok(cluster)
     };
@@ -191,7 +219,7 @@ pub async fn up(
         pid: up.endpoint.pid,
         ready_ms: whole_millis(ready),
         took_ms: whole_millis(began.elapsed()),
-        platform: objects.iter().map(Object::name).collect(),
+        platform: platform.names(),
         notes: up.notes,
     };
     Ok((report, cluster))
@@ -286,7 +314,7 @@ pub(crate) async fn take_away(project: &Project, place: &impl Provider) -> Resul
         && let Found::Running(endpoint) = place.find().await?
     {
         let cluster = Cluster::connect(&project.cluster, &endpoint.kubeconfig).await?;
-        notes = claim::remove(&cluster, &platform(project, &scope)?.objects, owner).await?;
+        notes = claim::remove(&cluster, &platform(project, place.name(), &scope)?.objects, owner).await?;
     }
     Ok((place.down().await?, notes))
 }

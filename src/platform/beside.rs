@@ -2,7 +2,8 @@
 //! and only in the process that leads.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config};
@@ -11,51 +12,79 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::account::{self, Account, AccountError};
-use crate::{ACCOUNTS, SPARK_OPERATOR, spawn};
+use crate::{ACCOUNTS, APPLICATION_CONTROLLER, SPARK_OPERATOR, gitops, spawn};
 
 /// The lease that says which of several processes works.
 const LEASE: &str = "tinderbox-platform";
+/// How soon an account that is not there yet is asked for again.
+const ACCOUNT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What the parts work on.
+#[derive(Debug, Clone, Copy)]
+pub enum Work<'a> {
+    /// The whole cluster, which gets what the working tree around this folder says by its own controller of applications: accounts of
+    /// other parts come with them.
+    Tree(&'a Path),
+    /// The whole cluster, as it is.
+    Cluster,
+    /// One namespace: the accounts are in it, and nothing beyond it is looked at.
+    Namespace(&'a str),
+}
 
 /// Starts contending for the work on the cluster behind `config`, with the administrator's credentials in it; `identity` is no other
-/// process's. Where a namespace is named, the accounts are in it, and nothing beyond it is looked at. Tokens are kept in `dir`. It runs on `tracker` until `token` is cancelled.
+/// process's. Tokens are kept in `dir`. It runs on `tracker` until `token` is cancelled.
 ///
 /// # Errors
-/// When the accounts are not there, or no tokens are given for them.
+/// When an account is not there that should be, or no token is given for it.
 pub async fn beside(
     config: &Config,
     dir: &Path,
     identity: &str,
-    namespace: Option<&str>,
+    work: Work<'_>,
     tracker: &TaskTracker,
     token: &CancellationToken,
 ) -> Result<(), AccountError> {
     let made = Client::try_from(config.clone());
+    let namespace = if let Work::Namespace(namespace) = work { Some(namespace) } else { None };
     let here = |account: Account| match namespace {
         Some(namespace) => Account { namespace: namespace.to_owned().into(), ..account },
         None => account,
     };
-    let account = here(SPARK_OPERATOR);
+    let first = here(if matches!(work, Work::Tree(_)) { APPLICATION_CONTROLLER } else { SPARK_OPERATOR });
     let admin = made.map_err(|source| AccountError::Client {
-        namespace: account.namespace.to_string(),
+        namespace: first.namespace.to_string(),
         name: "administrator",
         source: Box::new(source),
     })?;
-    let mut clients = BTreeMap::new();
-    for part in ACCOUNTS {
-        let client = account::client(config, &admin, here(part.clone()), dir, tracker, token).await?;
-        clients.insert(part.name, client);
+    let leader = account::client(config, &admin, first.clone(), dir, tracker, token).await?;
+    let leases: Api<Lease> = Api::namespaced(leader.clone(), &first.namespace);
+    let mut clients = Clients { config: config.clone(), admin, dir: dir.to_owned(), known: BTreeMap::new() };
+    let accounts: Vec<Account> = ACCOUNTS.into_iter().map(here).collect();
+    if !matches!(work, Work::Tree(_)) {
+        clients.get(&accounts, tracker, token).await?;
     }
-    let operator = clients[SPARK_OPERATOR.name].clone();
-    let leases: Api<Lease> = Api::namespaced(operator, &account.namespace);
     let namespaces: Vec<String> = namespace.map(str::to_owned).into_iter().collect();
+    let tree = if let Work::Tree(project) = work { Some(project.to_owned()) } else { None };
     let contender = Contender::new(leases, LEASE, identity);
-    let token = token.clone();
+    let (token, spawned) = (token.clone(), tracker.clone());
     tracker.spawn(async move {
         let work = |leading: CancellationToken| {
-            let (clients, namespaces) = (clients.clone(), namespaces.clone());
+            let (mut clients, accounts, namespaces) = (clients.clone(), accounts.clone(), namespaces.clone());
+            let (leader, tree, spawned, whole) = (leader.clone(), tree.clone(), spawned.clone(), token.clone());
             async move {
                 let parts = TaskTracker::new();
-                spawn(|account| clients[account.name].clone(), Clock::system(), &namespaces, &parts, &leading);
+                if let Some(project) = tree {
+                    gitops(&leader, Clock::system(), &project, &parts, &leading);
+                }
+                let rest = async {
+                    clients.wait(&accounts, &spawned, &whole).await;
+                    let known = clients.known;
+                    spawn(|account| known[account.name].clone(), Clock::system(), &namespaces, &parts, &leading);
+                };
+                tokio::select! {
+                    () = rest => (),
+                    () = leading.cancelled() => (),
+                }
                 parts.close();
                 parts.wait().await;
             }
@@ -63,4 +92,39 @@ pub async fn beside(
         contender.run(&token, work).await;
     });
     Ok(())
+}
+
+/// Clients of accounts, made once.
+#[derive(Clone)]
+struct Clients {
+    config: Config,
+    admin: Client,
+    dir: PathBuf,
+    known: BTreeMap<&'static str, Client>,
+}
+
+impl Clients {
+    /// Makes those that are missing.
+    async fn get(
+        &mut self,
+        accounts: &[Account],
+        tracker: &TaskTracker,
+        token: &CancellationToken,
+    ) -> Result<(), AccountError> {
+        for one in accounts {
+            if !self.known.contains_key(one.name) {
+                let client = account::client(&self.config, &self.admin, one.clone(), &self.dir, tracker, token).await?;
+                self.known.insert(one.name, client);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes those that are missing, however long their accounts take to come.
+    async fn wait(&mut self, accounts: &[Account], tracker: &TaskTracker, token: &CancellationToken) {
+        while let Err(error) = self.get(accounts, tracker, token).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "an account is not there yet");
+            tokio::time::sleep(ACCOUNT_PAUSE).await;
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod beside;
+mod tree;
 
 use std::borrow::Cow;
 
@@ -14,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use account::{Account, AccountError};
-pub use beside::beside;
+pub use beside::{Work, beside};
+pub use tree::gitops;
 
 /// What the Spark operator acts as. See `manifests/platform/spark-operator`.
 pub const SPARK_OPERATOR: Account = Account { namespace: Cow::Borrowed("spark-operator"), name: "spark-operator" };
@@ -22,10 +24,17 @@ pub const SPARK_OPERATOR: Account = Account { namespace: Cow::Borrowed("spark-op
 /// What the controllers of workflows act as. See `manifests/platform/argo-workflows`.
 pub const WORKFLOW_CONTROLLER: Account = Account { namespace: Cow::Borrowed("argo"), name: "workflow-controller" };
 
-/// What the parts act as.
+/// What the controller of applications acts as. See `manifests/platform/argo-cd`.
+pub const APPLICATION_CONTROLLER: Account =
+    Account { namespace: Cow::Borrowed(ARGOCD), name: "argocd-application-controller" };
+
+/// The namespace of applications and their projects.
+pub const ARGOCD: &str = "argocd";
+
+/// What the parts act as that serve jobs.
 pub(crate) const ACCOUNTS: [Account; 2] = [SPARK_OPERATOR, WORKFLOW_CONTROLLER];
 
-/// Starts every part, each with the client that `client` gives for its account; they run on `tracker` until `token` is
+/// Starts every part that serves jobs, each with the client that `client` gives for its account; they run on `tracker` until `token` is
 /// cancelled. A part whose kinds are not defined yet waits for them. They look at these namespaces alone, or at all when none is named.
 pub fn spawn(
     client: impl Fn(Account) -> Client,

@@ -5,6 +5,7 @@ mod child;
 mod data;
 mod existing;
 mod explain;
+mod gitops;
 mod images;
 mod ingress;
 mod interrupts;
@@ -24,6 +25,7 @@ mod snapshots;
 mod spark;
 mod state;
 mod terminal;
+mod verify;
 mod work;
 mod workflows;
 

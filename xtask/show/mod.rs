@@ -1,5 +1,6 @@
 //! Reports as tables for people. Pure functions from a report to text.
 
+mod gitops;
 mod runs;
 mod workflows;
 
@@ -19,6 +20,7 @@ use tinderbox::snapshot::{RestoreReport, SaveReport};
 use tinderbox::status::{Line, StatusReport};
 use tinderbox::up::{DownReport, UpPlan, UpReport};
 
+pub(crate) use gitops::{app, diff, rendered, synced, verified};
 pub(crate) use runs::{e2e, everywhere, inquiry, run};
 pub(crate) use workflows::{linted, workflow, workflows};
 
@@ -201,19 +203,27 @@ pub(crate) fn status(report: &StatusReport) -> String {
     if let Some(pid) = report.platform_pid {
         text.push_str(&format!("\n  platform process {pid}"));
     }
-    for (kind, lines) in
-        [("NODE", &report.nodes), ("APPLICATION", &report.applications), ("JOB", &report.jobs), ("POD", &report.pods)]
-    {
+    if !report.nodes.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&objects("NODE", &report.nodes));
+    }
+    if !report.synced.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&gitops::applications(&report.synced));
+    }
+    for (kind, lines) in [("APPLICATION", &report.applications), ("JOB", &report.jobs), ("POD", &report.pods)] {
         if !lines.is_empty() {
             text.push_str("\n\n");
             text.push_str(&objects(kind, lines));
         }
     }
+    let unsynced = report.synced.iter().flat_map(|line| &line.problems).map(String::as_str);
     let problems: Vec<&str> = [&report.applications, &report.jobs, &report.pods]
         .into_iter()
         .flatten()
         .flat_map(|line| &line.problems)
         .map(String::as_str)
+        .chain(unsynced)
         .collect();
     if !problems.is_empty() {
         text.push_str(&format!("\n\nproblems:\n  {}", problems.join("\n  ")));

@@ -12,11 +12,17 @@ use crate::cli;
 use crate::ui::Exit;
 
 /// Becomes the process that runs the platform.
-pub(super) fn platform(name: &str, arguments: &cli::Beside) -> Exit {
+pub(super) fn platform(common: &cli::Common, arguments: &cli::Beside) -> Exit {
     log_to_stderr();
+    let what = match (&common.project, &arguments.namespace) {
+        (_, Some(namespace)) => beside::Work::Namespace(namespace),
+        (Some(project), None) => beside::Work::Tree(project),
+        (None, None) => beside::Work::Cluster,
+    };
     let work = async {
-        let folder = Folder::new(arguments.state.parent().unwrap_or(Path::new("/")), name).map_err(Error::from)?;
-        beside::serve(&folder, arguments.namespace.as_deref()).await
+        let folder =
+            Folder::new(arguments.state.parent().unwrap_or(Path::new("/")), &common.name).map_err(Error::from)?;
+        beside::serve(&folder, what).await
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let done = match runtime {

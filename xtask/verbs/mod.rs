@@ -9,6 +9,7 @@ mod down;
 mod e2e;
 mod explain;
 mod export;
+mod gitops;
 mod image;
 mod kubeconfig;
 mod kubectl;
@@ -48,7 +49,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(&cli.common);
     let verb = match cli.verb {
         Verb::Node(cli::Node { state: Some(state), .. }) => return node::serve(&cli.common.name, &state).into(),
-        Verb::Platform(arguments) => return beside::platform(&cli.common.name, &arguments).into(),
+        Verb::Platform(arguments) => return beside::platform(&cli.common, &arguments).into(),
         verb => verb,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -115,7 +116,12 @@ async fn dispatch(context: &Context, verb: &Verb, stop: impl Future<Output = ()>
 
 async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
     match verb {
-        Verb::Status => status::run(context).await,
+        Verb::Status(arguments) => status::run(context, arguments).await,
+        Verb::Sync(arguments) => gitops::sync(context, arguments).await,
+        Verb::Diff(arguments) => gitops::diff(context, arguments).await,
+        Verb::Render(arguments) => gitops::render(context, arguments),
+        Verb::Verify(arguments) => gitops::verify(context, arguments).await,
+        Verb::Rollback(arguments) => gitops::rollback(context, arguments).await,
         Verb::Logs(arguments) => logs::run(context, arguments).await,
         Verb::Explain(arguments) => explain::run(context, arguments).await,
         Verb::Kubeconfig(arguments) => kubeconfig::run(context, arguments).await,

@@ -14,7 +14,7 @@ use tinderbox_client::wait;
 use super::Context;
 use super::desired::mark;
 use super::kinds::Kind;
-use super::observe::View;
+use super::observe::{self, View};
 use crate::compare;
 use crate::project;
 use crate::sync::{Act, Key, Outcome, Propagation, Sync, Task};
@@ -99,6 +99,10 @@ impl Acting<'_> {
         if task.key.kind == "CustomResourceDefinition" {
             self.established(&kind, &task.key.name).await?;
         }
+        // What was just written is as it should be: it need not be asked for again.
+        let fresh = kind.value(&written);
+        let print = observe::Print::of(&target, &fresh, &self.app.spec.ignore_differences);
+        self.context.remember(&task.key, print, &fresh, false);
         kind.observe(written);
         let how = if self.replaces(task) { "replaced" } else { "serverside-applied" };
         Ok(format!("{done} {how}"))

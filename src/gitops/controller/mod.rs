@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Api, ListParams};
 use kube::core::DynamicObject;
 use kube::{Client, ResourceExt};
 use serde_json::Value;
@@ -54,6 +55,9 @@ pub struct Config {
     pub namespace: String,
 }
 
+/// How long until it is looked again whether the kinds of applications are there: at first, and at last.
+const LOOK: [Duration; 2] = [Duration::from_millis(25), Duration::from_secs(2)];
+
 /// What the loop works with.
 #[derive(Clone)]
 struct Context {
@@ -64,22 +68,48 @@ struct Context {
     sources: Arc<dyn Sources>,
     clock: Clock,
     namespace: String,
-    memory: Arc<Mutex<HashMap<Key, (u64, bool)>>>,
+    memory: Arc<Mutex<HashMap<Key, Compared>>>,
+}
+
+/// What a comparison came to.
+struct Compared {
+    print: observe::Print,
+    content: u64,
+    modified: bool,
 }
 
 /// Starts the controller; it runs on `tracker` until `token` is cancelled.
 pub fn spawn(client: &Client, config: Config, tracker: &TaskTracker, token: &CancellationToken) {
-    let caches = Caches::within(Some(config.namespace.clone()), client.clone(), tracker.clone(), token.clone());
-    let recorder = Recorder::new(client.clone(), marks::MANAGER, config.clock.clone(), tracker, token.clone());
-    let applier = Applier::new(caches.clone(), recorder, marks::MANAGER);
-    let (spawned, stop) = (tracker.clone(), token.clone());
+    let (client, spawned, stop) = (client.clone(), tracker.clone(), token.clone());
     tracker.spawn(async move {
+        tokio::select! {
+            () = served(&client, &config) => (),
+            () = stop.cancelled() => return,
+        }
+        let caches = Caches::within(Some(config.namespace.clone()), client.clone(), spawned.clone(), stop.clone());
+        let recorder = Recorder::new(client, marks::MANAGER, config.clock.clone(), &spawned, stop.clone());
+        let applier = Applier::new(caches.clone(), recorder, marks::MANAGER);
         if let Err(error) = run(caches, applier, config, spawned, stop.clone()).await
             && !stop.is_cancelled()
         {
             tracing::error!(controller = marks::MANAGER, error = %chain(&error), "ended");
         }
     });
+}
+
+/// Returns when the kinds of applications can be listed. They come with the platform, and soon: it is looked often at first.
+async fn served(client: &Client, config: &Config) {
+    let one = ListParams::default().limit(1);
+    let [mut pause, longest] = LOOK;
+    loop {
+        let apps: Api<Application> = Api::namespaced(client.clone(), &config.namespace);
+        let projects: Api<AppProject> = Api::namespaced(client.clone(), &config.namespace);
+        if apps.list(&one).await.is_ok() && projects.list(&one).await.is_ok() {
+            return;
+        }
+        config.clock.sleep(pause).await;
+        pause = (pause * 9 / 8).min(longest);
+    }
 }
 
 async fn run(
@@ -278,14 +308,21 @@ impl Context {
     }
 
     /// Whether an object differed when it and what it should be were what they are now.
-    fn remembered(&self, key: &Key, hash: u64) -> Option<bool> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.get(key).filter(|(have, _)| *have == hash).map(|(_, modified)| *modified)
+    fn remembered(&self, key: &Key, print: &observe::Print, live: &Value) -> Option<bool> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = memory.get_mut(key)?;
+        if known.print != *print {
+            if !known.print.is_about(print) || known.content != observe::content(live) {
+                return None;
+            }
+            known.print = print.clone();
+        }
+        Some(known.modified)
     }
 
-    fn remember(&self, key: &Key, hash: u64, modified: bool) {
+    fn remember(&self, key: &Key, print: observe::Print, live: &Value, modified: bool) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.insert(key.clone(), (hash, modified));
+        memory.insert(key.clone(), Compared { print, content: observe::content(live), modified });
     }
 
     /// Writes what has changed of an application; `locked` holds it to the version that was looked at.

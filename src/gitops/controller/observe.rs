@@ -5,8 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use futures::StreamExt;
 use kube::api::{Patch, PatchParams};
+use kube::core::DynamicObject;
 use serde_json::Value;
-use tinderbox_api::gitops::{Application, ApplicationSource, marks};
+use tinderbox_api::gitops::{Application, ApplicationSource, IgnoreDifference, marks};
 use tinderbox_client::error::chain;
 use tinderbox_client::{Error, Result};
 
@@ -119,10 +120,12 @@ fn extra(kind: &Kind, app: &str, wanted: &BTreeSet<Key>) -> Vec<Pair> {
 
 /// The objects of a kind that are an application's, hooks included.
 pub(super) fn owned(kind: &Kind, app: &str) -> Vec<Value> {
-    let marked =
-        kind.cache.list().into_iter().filter(|object| {
-            object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(marks::TRACKING_ID))
-        });
+    let begins = format!("{app}:");
+    let is_marked = |object: &std::sync::Arc<DynamicObject>| {
+        let id = object.metadata.annotations.as_ref().and_then(|all| all.get(marks::TRACKING_ID));
+        id.is_some_and(|id| id.starts_with(&begins))
+    };
+    let marked = kind.cache.list().into_iter().filter(is_marked);
     marked.map(|object| kind.value(&object)).filter(|value| compare::owner(value) == Some(app)).collect()
 }
 
@@ -135,12 +138,8 @@ async fn compared(context: &Context, app: &Application, mut target: Value) -> Pa
     if context.respects_ignored(app) {
         compare::keep_live(&mut target, &live, ignored);
     }
-    let mut hasher = DefaultHasher::new();
-    (target.to_string(), live["metadata"]["resourceVersion"].as_str(), live["metadata"]["uid"].as_str())
-        .hash(&mut hasher);
-    serde_json::to_string(ignored).unwrap_or_default().hash(&mut hasher);
-    let hash = hasher.finish();
-    if let Some(modified) = context.remembered(&key, hash) {
+    let print = Print::of(&target, &live, ignored);
+    if let Some(modified) = context.remembered(&key, &print, &live) {
         return Pair { target: Some(target), live: Some(live), modified };
     }
     let by_manager = ignored.iter().any(|one| !one.managed_fields_managers.is_empty());
@@ -153,8 +152,40 @@ async fn compared(context: &Context, app: &Application, mut target: Value) -> Pa
         }
         None => true,
     };
-    context.remember(&key, hash, modified);
+    context.remember(&key, print, &live, modified);
     Pair { target: Some(target), live: Some(live), modified }
+}
+
+/// Tells apart what decides whether an object differs, as far as it is known without a look at all of the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Print {
+    /// What it should be, and what does not count.
+    wanted: u64,
+    /// The version that was looked at.
+    version: Option<String>,
+    uid: Option<String>,
+}
+
+impl Print {
+    pub(super) fn of(target: &Value, live: &Value, ignored: &[IgnoreDifference]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        target.to_string().hash(&mut hasher);
+        serde_json::to_string(ignored).unwrap_or_default().hash(&mut hasher);
+        let text = |field: &str| live["metadata"][field].as_str().map(str::to_owned);
+        Self { wanted: hasher.finish(), version: text("resourceVersion"), uid: text("uid") }
+    }
+
+    /// Whether both are about the same object and the same wish.
+    pub(super) fn is_about(&self, other: &Self) -> bool {
+        self.wanted == other.wanted && self.uid == other.uid
+    }
+}
+
+/// What an object holds: what others write into its status, or only touch, changes nothing.
+pub(super) fn content(live: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    compare::content(live).to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What an object would be if it were applied. Nothing when the API refuses: then it differs, and the sync will say why it

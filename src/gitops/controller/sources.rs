@@ -1,10 +1,8 @@
 //! Where the controller gets its objects from: a repository on this machine, its working tree as it is or one of its revisions.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
@@ -15,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::manifest::Object;
-use crate::source::{self, Repository, SourceType};
-use crate::tree::Tree;
+use crate::source::traced::{Looks, Trace, Traced};
+use crate::source::{self, DIRTY, Repository, SourceType};
 
 /// The objects of a source at a revision.
 #[derive(Debug, Clone)]
@@ -44,15 +42,23 @@ pub struct Local {
     repository: Arc<Repository>,
     urls: Arc<Vec<String>>,
     counter: watch::Sender<u64>,
-    /// What was rendered at which count; only while somebody counts.
-    known: Arc<Mutex<HashMap<String, (u64, Rendered)>>>,
-    watched: Arc<AtomicBool>,
+    /// Sources of the working tree, as they were last rendered.
+    known: Arc<Mutex<HashMap<String, Known>>>,
+}
+
+/// A source of the working tree.
+#[derive(Debug)]
+struct Known {
+    /// How everything looked that its objects come from.
+    looks: Looks,
+    /// Its objects; nothing where it is broken, or somebody was told that it has changed.
+    rendered: Option<Rendered>,
 }
 
 /// Revisions that mean the working tree.
 const WORKING: [&str; 2] = ["", "HEAD"];
-/// What is put behind the commit of a working tree that differs from it, before the hash of the objects.
-const DIRTY: &str = "+dirty";
+/// Sources that are remembered; beyond that all are forgotten.
+const MOST: usize = 512;
 
 impl Local {
     /// The repository that stands for these URLs; for every URL when there are none.
@@ -63,74 +69,91 @@ impl Local {
             urls: Arc::new(urls),
             counter: watch::Sender::new(0),
             known: Arc::default(),
-            watched: Arc::default(),
         }
     }
 
-    /// Looks at the files below `folder` again and again, until cancelled, and tells when they have changed.
-    pub async fn watch(self, folder: PathBuf, every: Duration, clock: Clock, token: CancellationToken) {
-        let mut last = None;
+    /// Looks at the files of all sources of the working tree again and again, until cancelled, and tells when they have changed.
+    pub async fn watch(self, every: Duration, clock: Clock, token: CancellationToken) {
         loop {
-            let (repository, folder) = (self.repository.clone(), folder.clone());
-            let looked = tokio::task::spawn_blocking(move || signature(&repository, &folder)).await;
-            if let Ok(now) = looked {
-                if last.as_ref().is_some_and(|last| *last != now) {
-                    self.counter.send_modify(|count| *count += 1);
-                }
-                last = Some(now);
-                self.watched.store(true, Ordering::Relaxed);
-            }
             tokio::select! {
-                () = token.cancelled() => {
-                    self.watched.store(false, Ordering::Relaxed);
-                    return;
-                }
+                () = token.cancelled() => return,
                 () = clock.sleep(every) => (),
             }
+            let local = self.clone();
+            let looked = tokio::task::spawn_blocking(move || local.forget_changed()).await;
+            if looked.is_ok_and(|changed| changed) {
+                self.counter.send_modify(|count| *count += 1);
+            }
         }
     }
 
-    /// The objects of a source, from memory where nothing can have changed since.
-    fn remembered(&self, source: &ApplicationSource, revision: &str) -> Result<Rendered> {
-        if !self.watched.load(Ordering::Relaxed) {
-            return Ok(self.objects(source, revision)?.0);
+    /// Forgets what has changed; says whether something has.
+    fn forget_changed(&self) -> bool {
+        let mut known = self.known();
+        let mut changed = false;
+        for one in known.values_mut() {
+            let now = one.looks.again(self.repository.root());
+            if now != one.looks {
+                *one = Known { looks: now, rendered: None };
+                changed = true;
+            }
         }
-        let count = *self.counter.borrow();
-        let key = format!("{revision} {}", serde_json::to_string(source).unwrap_or_default());
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, rendered)) = known().get(&key).filter(|(at, _)| *at == count) {
-            return Ok(rendered.clone());
-        }
-        let (rendered, is_working) = self.objects(source, revision)?;
-        // Branches and tags can move without a change of the working tree.
-        if !is_working {
-            return Ok(rendered);
-        }
-        let mut known = known();
-        known.retain(|_, (at, _)| *at == count);
-        known.insert(key, (count, rendered.clone()));
-        Ok(rendered)
+        changed
     }
 
-    /// The objects of a source, and whether they are those of the working tree.
-    fn objects(&self, source: &ApplicationSource, revision: &str) -> Result<(Rendered, bool)> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The objects of a source at a revision: its own when that is empty.
+    ///
+    /// # Errors
+    /// When a file is broken, there is no such revision, or the repository is not this one.
+    pub fn objects(&self, source: &ApplicationSource, revision: &str) -> Result<Rendered> {
         if !self.urls.is_empty() && !self.urls.contains(&source.repo_url) {
             return Err(Error::at(&source.repo_url, "this repository is not on this machine, and none is fetched"));
         }
         let asked = if revision.is_empty() { &source.target_revision } else { revision };
         let (base, dirty) = asked.split_once(DIRTY).map_or((asked, false), |(base, _)| (base, true));
-        let branch = self.repository.branch();
-        if dirty || WORKING.contains(&base) || branch.as_deref() == Some(base) {
-            let (source_type, objects) = source::render(&self.repository.working_tree(), source)?;
-            let mut now = self.repository.working_revision(Path::new(""))?;
-            if now.ends_with(DIRTY) {
-                now = format!("{now}.{}", hash(&objects));
-            }
-            return Ok((Rendered { revision: now, source_type, objects }, true));
+        if dirty || WORKING.contains(&base) || self.repository.branch().as_deref() == Some(base) {
+            return self.working(source);
         }
+        // Branches and tags can move: nothing is remembered of them.
         let tree = self.repository.tree(base)?;
         let (source_type, objects) = source::render(&tree, source)?;
-        Ok((Rendered { revision: tree.commit().to_owned(), source_type, objects }, false))
+        Ok(Rendered { revision: tree.commit().to_owned(), source_type, objects })
+    }
+
+    /// The objects of a source of the working tree, from memory where nothing has changed since.
+    fn working(&self, source: &ApplicationSource) -> Result<Rendered> {
+        let root = self.repository.root();
+        let key = serde_json::to_string(source).unwrap_or_default();
+        let before = self.known().get(&key).map(|known| (known.looks.clone(), known.rendered.clone()));
+        if let Some((looks, Some(rendered))) = before
+            && looks.again(root) == looks
+        {
+            return Ok(rendered);
+        }
+        let disk = self.repository.working_tree();
+        let mut looks = Looks::default();
+        self.repository.heads().into_iter().for_each(|file| looks.add(root, file));
+        let traced = Traced::new(&disk, root);
+        let rendered = source::render(&traced, source);
+        let Trace { read, looks: more } = traced.trace();
+        looks.extend(more);
+        let rendered = rendered.and_then(|(source_type, objects)| {
+            let mut revision = self.repository.working_revision(&read)?;
+            if revision.ends_with(DIRTY) {
+                revision = format!("{revision}.{}", hash(&objects));
+            }
+            Ok(Rendered { revision, source_type, objects })
+        });
+        let mut known = self.known();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key, Known { looks, rendered: rendered.as_ref().ok().cloned() });
+        rendered
     }
 }
 
@@ -138,7 +161,7 @@ impl Sources for Local {
     fn render(&self, source: ApplicationSource, revision: String) -> BoxFuture<'static, Result<Rendered>> {
         let local = self.clone();
         Box::pin(async move {
-            let rendering = tokio::task::spawn_blocking(move || local.remembered(&source, &revision));
+            let rendering = tokio::task::spawn_blocking(move || local.objects(&source, &revision));
             rendering.await.unwrap_or_else(|error| Err(Error::at("render", error.to_string())))
         })
     }
@@ -155,17 +178,4 @@ fn hash(objects: &[Object]) -> String {
         digest.update(object.value.to_string().as_bytes());
     }
     digest.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A file with its size and time.
-type Seen = (PathBuf, u64, Option<SystemTime>);
-
-/// The files of the working tree, and the commit that it is at.
-fn signature(repository: &Repository, folder: &Path) -> (Vec<Seen>, Vec<u8>) {
-    let files = repository.working_tree().files(folder, true).unwrap_or_default();
-    let seen = files.into_iter().filter_map(|file| {
-        let found = std::fs::metadata(repository.root().join(&file)).ok()?;
-        Some((file, found.len(), found.modified().ok()))
-    });
-    (seen.collect(), repository.head())
 }

@@ -9,6 +9,7 @@ use super::{Finding, condition};
 pub(super) fn of(group: &str, kind: &str, object: &Value) -> Option<Finding> {
     let found = match (group, kind) {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
+        ("argoproj.io", "Application") => application(object),
         ("argoproj.io", "Workflow") => workflow(object),
         ("argoproj.io", "CronWorkflow") => cron_workflow(object),
         ("argoproj.io", "ApplicationSet") => application_set(object),
@@ -39,6 +40,23 @@ fn definition(object: &Value) -> Finding {
         return Finding::new(Healthy, "CRD is healthy");
     }
     Finding::new(Progressing, format!("CRD is not established: {}", message("Established")))
+}
+
+/// The rule that `manifests/platform/argo-cd/config.yaml` gives Argo CD, which has none of its own.
+fn application(object: &Value) -> Finding {
+    let status = &object["status"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (health, operation) = (&status["health"], &status["operationState"]);
+    let said = match health["status"].as_str().unwrap_or_default() {
+        _ if operation["phase"] == "Running" => return Finding::new(Progressing, text(&operation["message"])),
+        "Healthy" => Healthy,
+        "Suspended" => Suspended,
+        "Missing" => Missing,
+        "Degraded" => Degraded,
+        "Unknown" => Unknown,
+        _ => Progressing,
+    };
+    Finding::new(said, text(&health["message"]))
 }
 
 fn workflow(object: &Value) -> Finding {

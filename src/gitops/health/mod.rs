@@ -91,7 +91,11 @@ pub fn of_all<'a>(objects: impl IntoIterator<Item = Option<&'a Value>>) -> Healt
         any = true;
         let Some(object) = object else { continue };
         some = true;
-        if let Some(found) = of(object).filter(|_| counts(object)) {
+        // What became of an application of applications says nothing before its children have been looked at.
+        let unseen = |found: &Finding| {
+            object["kind"] == "Application" && matches!(found.health, Health::Missing | Health::Unknown)
+        };
+        if let Some(found) = of(object).filter(|found| counts(object) && !unseen(found)) {
             worst = worst.max(found.health);
         }
     }

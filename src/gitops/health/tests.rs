@@ -54,6 +54,9 @@ fn an_application_is_as_well_as_the_worst_of_its_objects() {
     assert_eq!(of_all([Some(&good), Some(&bad)]), Health::Degraded);
     assert_eq!(of_all([Some(&good), Some(&ignored)]), Health::Healthy);
     assert_eq!(of_all([Some(&good), None]), Health::Healthy, "one missing object does not worsen it");
+    let child = |health: &str| json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "status": {"health": {"status": health}}});
+    assert_eq!(of_all([Some(&child("Missing")), Some(&child("Unknown"))]), Health::Healthy);
+    assert_eq!(of_all([Some(&child("Degraded"))]), Health::Degraded);
     assert_eq!(of_all([None, None]), Health::Missing);
     assert_eq!(of_all([]), Health::Healthy);
 }

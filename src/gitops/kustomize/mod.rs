@@ -23,11 +23,17 @@ use item::Item;
 use model::{Kustomization, Labels};
 
 /// The names that a kustomization's file may have.
-const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 /// Where kustomizations stand that are in no folder: they may name every file.
 pub(crate) const DETACHED: &str = ".application";
 /// Objects with this annotation are for kustomize alone.
 const LOCAL: &str = "config.kubernetes.io/local-config";
+
+/// Whether an object is of a kind of Kubernetes' own that no namespace holds.
+#[must_use]
+pub fn lives_alone(object: &Value) -> bool {
+    item::Id::of(object).is_cluster_wide()
+}
 
 /// The kustomization file of a folder, if it has one.
 ///
@@ -99,8 +105,12 @@ fn gather(
     above.push(dir.to_owned());
     let kustomization = read(tree, &file, &place)?;
     check_kind(&place, &kustomization, is_component)?;
-    for resource in &kustomization.resources {
+    for (index, resource) in kustomization.resources.iter().enumerate() {
         let path = within(tree, dir, resource, &place)?;
+        if !tree.is_dir(&path) && tree.read(&path)?.is_none() {
+            let at = place_in(tree, &file, &place, &format!("resources[{index}]"));
+            return Err(Error::at(at, format!("there is no file or folder {}", resource.display())));
+        }
         let found = if tree.is_dir(&path) {
             gather(tree, &path, above, Vec::new(), false)?
         } else {
@@ -222,6 +232,19 @@ fn read(tree: &dyn Tree, file: &Path, place: &str) -> Result<Kustomization> {
             None => Error::at(place, message),
         }
     })
+}
+
+/// The place of a field of a kustomization that is known to be readable.
+fn place_in(tree: &dyn Tree, file: &Path, place: &str, field: &str) -> String {
+    let text = tree::text(tree, file).unwrap_or_default();
+    let document = tinderbox_api::manifest::load(&text).unwrap_or_default().pop();
+    document.map_or_else(
+        || place.to_owned(),
+        |document| {
+            let at = document.spans.find(field);
+            format!("{place}:{}:{}", at.line, at.column)
+        },
+    )
 }
 
 fn check_kind(place: &str, kustomization: &Kustomization, is_component: bool) -> Result<()> {

@@ -124,7 +124,7 @@ fn refuses_what_it_does_not_do() {
             "kustomization.yaml:2:1: unknown field `vars`; this renderer knows no more of kustomize",
         ),
         ("helmCharts:\n- name: x\n", "kustomization.yaml:1:1: unknown field `helmCharts`"),
-        ("resources: [missing.yaml]\n", "cannot read missing.yaml"),
+        ("resources: [missing.yaml]\n", "kustomization.yaml:1:13: there is no file or folder missing.yaml"),
         ("resources: [.]\n", "kustomization.yaml: it is among its own resources"),
         ("resources: [../out.yaml]\n", "kustomization.yaml: ../out.yaml leads out of the tree"),
         ("resources: [b]\n", "b/kustomization.yaml: the file ../a.yaml is not in or below this folder"),

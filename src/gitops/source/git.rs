@@ -10,11 +10,15 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::{Error, Result};
 use crate::tree::{Disk, Tree, below, has_folder};
 
+/// What is put behind the commit of a working tree that differs from it.
+pub const DIRTY: &str = "+dirty";
+
 /// A repository with a working tree.
 #[derive(Debug, Clone)]
 pub struct Repository {
     root: PathBuf,
-    git_dir: PathBuf,
+    /// The folder of git itself; absent where a plain folder stands for a repository.
+    git_dir: Option<PathBuf>,
 }
 
 /// A commit in a few words.
@@ -39,7 +43,13 @@ impl Repository {
         let found = git(dir, &["rev-parse", "--show-toplevel"], &format!("find the repository of {}", dir.display()))?;
         let root = PathBuf::from(found.trim());
         let git_dir = git(&root, &["rev-parse", "--absolute-git-dir"], "find the folder of git itself")?;
-        Ok(Self { root, git_dir: PathBuf::from(git_dir.trim()) })
+        Ok(Self { root, git_dir: Some(PathBuf::from(git_dir.trim())) })
+    }
+
+    /// The repository that a folder is part of, or the folder alone where there is none: then it has a working tree, and no revisions.
+    #[must_use]
+    pub fn at(dir: &Path) -> Self {
+        Self::around(dir).unwrap_or_else(|_| Self { root: dir.to_owned(), git_dir: None })
     }
 
     /// Its root folder.
@@ -48,10 +58,10 @@ impl Repository {
         &self.root
     }
 
-    /// What changes whenever the working tree gets another commit.
+    /// Files of git's own of which one changes whenever the working tree gets another commit.
     #[must_use]
-    pub fn head(&self) -> Vec<u8> {
-        ["HEAD", "logs/HEAD"].iter().filter_map(|file| std::fs::read(self.git_dir.join(file)).ok()).flatten().collect()
+    pub fn heads(&self) -> Vec<PathBuf> {
+        self.git_dir.iter().flat_map(|dir| ["HEAD", "logs/HEAD"].map(|file| dir.join(file))).collect()
     }
 
     /// The working tree, uncommitted changes included.
@@ -60,25 +70,30 @@ impl Repository {
         Disk::new(&self.root)
     }
 
-    /// The revision of the working tree: a commit's id, with `+dirty` where files below `path` differ from it.
+    /// The revision of the working tree: a commit's id, with `+dirty` where one of these paths differs from it; any, when none is named.
     ///
     /// # Errors
-    /// When git refuses; a repository without commits is `+dirty` alone.
-    pub fn working_revision(&self, path: &Path) -> Result<String> {
-        let head = git(&self.root, &["rev-parse", "--verify", "--quiet", "HEAD"], "read HEAD").unwrap_or_default();
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let path = path.to_string_lossy();
-        let what = format!("compare {path} with the last commit");
-        let changed = git(&self.root, &["status", "--porcelain", "--untracked-files=normal", "--", &path], &what)?;
-        let mark = if changed.is_empty() { "" } else { "+dirty" };
-        Ok(format!("{}{mark}", head.trim()))
+    /// When git refuses; where there are no commits it is `+dirty` alone.
+    pub fn working_revision(&self, paths: &[PathBuf]) -> Result<String> {
+        if self.git_dir.is_none() {
+            return Ok(DIRTY.to_owned());
+        }
+        let asked = ["--literal-pathspecs", "status", "--porcelain=v2", "--branch", "--untracked-files=all", "--"];
+        let paths = paths.iter().map(|path| path.to_string_lossy().into_owned());
+        let arguments: Vec<String> = asked.map(str::to_owned).into_iter().chain(paths).collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let said = git(&self.root, &arguments, "compare the working tree with the last commit")?;
+        let commit = said.lines().find_map(|line| line.strip_prefix("# branch.oid ")).unwrap_or_default();
+        let commit = if commit == "(initial)" { "" } else { commit };
+        let is_changed = commit.is_empty() || said.lines().any(|line| !line.starts_with('#'));
+        Ok(format!("{commit}{}", if is_changed { DIRTY } else { "" }))
     }
 
     /// The branch that the working tree is on, if it is on one.
     #[must_use]
     pub fn branch(&self) -> Option<String> {
-        let name = git(&self.root, &["symbolic-ref", "--quiet", "--short", "HEAD"], "read the branch").ok()?;
-        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+        let head = std::fs::read_to_string(self.git_dir.as_ref()?.join("HEAD")).ok()?;
+        head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
     }
 
     /// The id of the commit that a branch, a tag or an id means.

@@ -4,12 +4,13 @@
 mod directory;
 mod git;
 mod overlay;
+pub mod traced;
 
 use std::path::Path;
 
 use tinderbox_api::gitops::ApplicationSource;
 
-pub use git::{Commit, GitTree, Repository};
+pub use git::{Commit, DIRTY, GitTree, Repository};
 
 use crate::error::{Error, Result};
 use crate::kustomize;

@@ -109,11 +109,13 @@ fn a_repository_as_it_is_and_as_it_was() {
     write("b.yaml");
     let repository = Repository::around(&dir.path().join("d")).expect("found");
     let head = repository.resolve("main").expect("there");
-    assert_eq!(repository.working_revision(Path::new("")).expect("known"), format!("{head}+dirty"));
-    assert_eq!(repository.working_revision(Path::new("elsewhere")).expect("known"), head);
+    assert_eq!(repository.working_revision(&[]).expect("known"), format!("{head}+dirty"));
+    assert_eq!(repository.working_revision(&["d/b.yaml".into()]).expect("known"), format!("{head}+dirty"));
+    assert_eq!(repository.working_revision(&["d/a.yaml".into(), "d/none".into()]).expect("known"), head);
+    assert_eq!(repository.branch().as_deref(), Some("main"));
     git(&["add", "."]);
     git(&["commit", "-qm", "second"]);
-    let now = repository.working_revision(Path::new("d")).expect("known");
+    let now = repository.working_revision(&["d".into()]).expect("known");
     assert_eq!(now, repository.resolve("HEAD").expect("there"));
     let of = source(json!({"path": "d"}));
     let first = repository.tree("v1").expect("there");
@@ -124,6 +126,7 @@ fn a_repository_as_it_is_and_as_it_was() {
     assert_eq!((commit.author.as_str(), commit.subject.as_str()), ("Ada <ada@example.org>", "first"));
     let error = repository.resolve("v2").expect_err("missing").to_string();
     assert!(error.starts_with("git cannot find the revision v2: there is no such branch, tag or commit"), "{error}");
-    let outside = Repository::around(Path::new("/"));
-    assert!(outside.is_err());
+    let outside = Path::new("/");
+    assert!(Repository::around(outside).is_err());
+    assert_eq!(Repository::at(outside).working_revision(&[]).expect("known"), "+dirty");
 }

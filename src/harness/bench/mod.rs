@@ -1,6 +1,7 @@
 //! `bench`: the figures that this project promises, beside their limits, measured on a cluster of its own that is taken away again.
 
 mod cluster;
+mod gitops;
 mod kind;
 mod operator;
 mod scale;
@@ -18,7 +19,7 @@ use crate::suggest;
 const CLUSTER: &str = "bench";
 
 /// The figures that can be asked for by name, in the order in which they are measured.
-pub const FIGURES: [&str; 23] = [
+pub const FIGURES: [&str; 27] = [
     "up-first",
     "up-again",
     "pod-running",
@@ -36,6 +37,10 @@ pub const FIGURES: [&str; 23] = [
     "operator-submit",
     "operator-many",
     "operator-memory",
+    "gitops-up",
+    "gitops-saved",
+    "gitops-sync",
+    "gitops-render",
     "kind-up",
     "kind-e2e",
     "kind-down",
@@ -152,7 +157,11 @@ pub async fn bench(
         if wanted(&FIGURES[14..17]) {
             figures.extend(operator::measure(&own, talk).await?);
         }
-        if wanted(&FIGURES[17..]) {
+        if wanted(&FIGURES[17..21]) {
+            place.down().await?;
+            figures.extend(gitops::measure(&own, talk).await?);
+        }
+        if wanted(&FIGURES[21..]) {
             // It is a cluster of another place that may take the name now.
             place.down().await?;
             figures.extend(kind::measure(&own, talk).await?);

@@ -14,7 +14,7 @@ use kube::runtime::watcher;
 use serde_json::json;
 use tinderbox_api::spark::labels;
 use tinderbox_client::wait;
-use tinderbox_providers::Scope;
+use tinderbox_providers::ProviderName;
 use tinderbox_providers::embedded::images::{HostSpark, host_spark};
 use tinderbox_providers::embedded::node::rehearsal::Rehearsal;
 use tinderbox_providers::embedded::process;
@@ -25,8 +25,8 @@ use crate::apply;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, Talk};
+use crate::gitops;
 use crate::project::Project;
-use crate::up;
 
 const NAMESPACE: &str = "spark-jobs";
 const IMAGE: &str = "apache/spark:4.0.1";
@@ -53,8 +53,12 @@ pub(super) async fn measure(project: &Project, talk: &Talk) -> Result<Vec<Figure
 
 async fn on(project: &Project, rehearsal: &Rehearsal, spark: &HostSpark, talk: &Talk) -> Result<Vec<Figure>, Error> {
     let cluster = Cluster::connect("rehearsal", &rehearsal.kubeconfig()).await?;
-    let platform = up::platform(project, &Scope::default())?;
-    apply::apply(&cluster, &platform.objects, "default", &Talk::silent()).await?;
+    let mut objects = match project.platform(ProviderName::Embedded) {
+        Some(root) => gitops::expand(&project.repository(), &root)?.objects(),
+        None => Vec::new(),
+    };
+    apply::in_order(&mut objects);
+    apply::apply(&cluster, &objects, "default", &Talk::silent()).await?;
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), NAMESPACE);
     // The operator has seen its kinds once this one is submitted.
     one(&cluster, &pods, "first").await?;

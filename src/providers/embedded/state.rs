@@ -1,6 +1,8 @@
 //! `state.json`: what one cluster was started with and which process runs it, written whole or not at all, with the number of
 //! its format. It must not act on what it reads.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use tinderbox_api::pools::Nodes;
 use tinderbox_kubelet::image::NativeImage;
@@ -23,6 +25,8 @@ pub struct Settings {
     pub images: Vec<NativeImage>,
     /// The nodes.
     pub nodes: Nodes,
+    /// The folder of the project whose working tree applications are synced from; none without a platform.
+    pub project: Option<PathBuf>,
     /// The verb that made the cluster; `e2e` removes only what `e2e` made.
     pub started_by: String,
 }

@@ -187,7 +187,7 @@ impl Repository {
     /// Its working tree as a source, watched.
     pub(super) fn sources(&self, world: &World) -> Arc<dyn Sources> {
         let local = Local::new(Git::around(self.dir.path()).unwrap(), Vec::new());
-        let watching = local.clone().watch(".".into(), Duration::from_millis(20), Clock::system(), world.token.clone());
+        let watching = local.clone().watch(Duration::from_millis(20), Clock::system(), world.token.clone());
         world.tracker.spawn(watching);
         Arc::new(local)
     }

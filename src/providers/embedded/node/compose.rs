@@ -121,6 +121,10 @@ impl Cluster {
         let masters = client("system:kube-controller-manager", MASTERS, "kube-controller-manager");
         let caches = tinderbox_controllers::spawn_all(masters, config, &controllers, &token);
         let account = |account: Account| Client::new(server.service_as(user_of(account)), "default");
+        if let Some(project) = &settings.project {
+            let client = account(tinderbox_platform::APPLICATION_CONTROLLER);
+            tinderbox_platform::gitops(&client, Clock::system(), project, &controllers, &token);
+        }
         tinderbox_platform::spawn(account, Clock::system(), &[], &controllers, &token);
         let node = node_name(folder.name());
         let admin = client("system:tinderbox", MASTERS, "tinderbox");
