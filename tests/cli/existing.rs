@@ -105,16 +105,20 @@ fn what_is_brought_in_is_taken_out_and_nothing_else() {
       make customresourcedefinition/workflowtaskresults.argoproj.io
       make serviceaccount/spark-operator
       make serviceaccount/workflow-controller
+      make serviceaccount/hello-argo-workflow-template
       make clusterrole/spark-operator
       make clusterrole/workflow-controller
       make clusterrolebinding/spark-operator
       make clusterrolebinding/workflow-controller
       make role/spark-operator-leader
+      make role/hello-argo-workflow-template
       make rolebinding/spark-operator-leader
+      make rolebinding/hello-argo-workflow-template
       make validatingadmissionpolicy/spark-applications.sparkoperator.k8s.io
       make validatingadmissionpolicybinding/spark-applications.sparkoperator.k8s.io
       make validatingadmissionpolicy/spark-connect.sparkoperator.k8s.io
       make validatingadmissionpolicybinding/spark-connect.sparkoperator.k8s.io
+      make workflowtemplate/hello-argo-workflow-template
       start the process that runs the platform
     ");
     let up = guest.up(&["--context", "theirs", "--yes", "-o", "json"]).json(0);

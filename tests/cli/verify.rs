@@ -281,7 +281,7 @@ const BROKEN: [Planted; 4] = [
         MORE,
         "path: manifests/clusters/production/history-server",
         "path: manifests/clusters/production/apps",
-        "repoURL",
+        "source:\n    path: manifests/clusters/production/apps",
         "rendered",
         "the application history-server is part of itself",
     ),

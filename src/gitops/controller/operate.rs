@@ -65,13 +65,19 @@ pub(super) async fn carry_on(
     let strategy = state.operation.retry.clone();
     if let Some(failed) = &state.finished_at {
         let due = retry::at(strategy.as_ref(), failed.0, state.retry_count.unwrap_or(1) - 1);
-        if due > now && state.phase != Operation::Terminating.as_str() {
+        // What somebody has mended since need not wait, and has not failed yet.
+        let is_mended =
+            is_automated(&state) && state.sync_result.as_ref().is_some_and(|result| result.revision != view.revision);
+        if due > now && !is_mended && state.phase != Operation::Terminating.as_str() {
             return Ok(Step { again: Some(due), ..Step::default() });
         }
         state.finished_at = None;
+        if is_mended {
+            state.retry_count = None;
+        }
         if let Some(result) = &mut state.sync_result {
             result.resources.clear();
-            if strategy.as_ref().and_then(|strategy| strategy.refresh).unwrap_or_default() {
+            if is_mended || strategy.as_ref().and_then(|strategy| strategy.refresh).unwrap_or_default() {
                 result.revision.clone_from(&view.revision);
             }
         }
@@ -146,6 +152,11 @@ pub(super) async fn carry_on(
         }
         Settled::End(phase, message, _) => failed(app, state, phase, &message, now),
     })
+}
+
+/// Whether the controller began an operation by itself.
+fn is_automated(state: &OperationState) -> bool {
+    state.operation.initiated_by.as_ref().is_some_and(|by| by.automated.unwrap_or_default())
 }
 
 /// The objects of an operation that is about another source or revision than the application's.

@@ -98,7 +98,8 @@ fn standing(app: &Application) -> Standing {
     let state = status.operation_state.as_ref();
     if let Some(state) = state.filter(|state| matches!(state.phase.as_str(), "Running" | "Terminating")) {
         // Once may be for something that was about to come.
-        if state.retry_count.unwrap_or_default() >= PATIENT {
+        let tried = state.sync_result.as_ref().map(|result| &result.revision);
+        if state.retry_count.unwrap_or_default() >= PATIENT && tried == Some(&status.sync.revision) {
             return Standing::Stuck(state.message.clone());
         }
         return Standing::Under(format!("syncing: {}", state.message));
