@@ -19,12 +19,27 @@ fn path(target: Target<'_>, rest: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/{rest}")
 }
 
-/// What a pod answers as JSON.
-pub(crate) async fn json(client: &Client, target: Target<'_>, rest: &str) -> Result<Value, String> {
-    let request = Request::get(path(target, rest)).body(Vec::new()).map_err(|error| error.to_string())?;
+/// What answers questions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Server<'a> {
+    /// A port of a pod.
+    Pod(Target<'a>),
+    /// A Service of a namespace, with its port.
+    Service(&'a str, &'a str),
+}
+
+/// What a pod or a Service answers as JSON.
+pub(crate) async fn json(client: &Client, server: Server<'_>, rest: &str) -> Result<Value, String> {
+    let path = match server {
+        Server::Pod(target) => path(target, rest),
+        Server::Service(namespace, service) => {
+            format!("/api/v1/namespaces/{namespace}/services/{service}/proxy/{rest}")
+        }
+    };
+    let request = Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
     match tokio::time::timeout(PATIENCE, client.request::<Value>(request)).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("{} does not answer", target.pod)),
+        Err(_) => Err("no answer".to_owned()),
     }
 }
 

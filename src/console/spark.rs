@@ -13,7 +13,7 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::gate::{Gate, Target};
-use crate::proxy;
+use crate::proxy::{self, Server};
 use crate::row::row;
 
 /// The port of a driver's web page, unless it says another.
@@ -74,7 +74,7 @@ impl Looking<'_> {
         uids.extend(object["metadata"]["uid"].as_str().map(str::to_owned));
         let driver = listed.iter().find(|pod| pod.labels().get("spark-role").is_some_and(|role| role == "driver"));
         let (events, live, history) =
-            tokio::join!(self.events(namespace, &uids), self.live(driver), self.history(namespace, &object));
+            tokio::join!(self.events(namespace, &uids), self.said(driver, &object), self.history(namespace, &object));
         let running = driver.filter(|pod| phase(pod) == "Running").map(|pod| {
             let pod = pod.name_any();
             self.gate.foreign(Target { namespace, pod: &pod, port: UI })
@@ -106,17 +106,25 @@ impl Looking<'_> {
         rows
     }
 
-    /// What Spark says: of jobs, stages and executors.
-    async fn live(&self, driver: Option<&Pod>) -> Value {
+    /// What Spark says of jobs, stages and executors: the driver while it runs, the history server afterwards.
+    async fn said(&self, driver: Option<&Pod>, object: &Value) -> Value {
         let Some(driver) = driver else { return Value::Null };
         let uid = driver.uid().unwrap_or_default();
         if phase(driver) == "Running" {
             let (namespace, pod) = (driver.namespace().unwrap_or_default(), driver.name_any());
             let target = Target { namespace: &namespace, pod: &pod, port: UI };
-            if let Ok(said) = self.ask(target).await {
+            if let Ok(said) = self.live(target).await {
                 self.said.keep(&uid, &said);
                 return said;
             }
+        }
+        let (namespace, id) = (driver.namespace().unwrap_or_default(), logged(object));
+        let service = format!("{HISTORY}:80");
+        let over = matches!(phase(driver), "Succeeded" | "Failed");
+        if let Some(id) = id.filter(|_| over)
+            && let Ok(said) = self.ask(Server::Service(&namespace, &service), id).await
+        {
+            return said;
         }
         self.said.of(&uid).map_or(Value::Null, |mut said| {
             said["past"] = json!(true);
@@ -124,11 +132,15 @@ impl Looking<'_> {
         })
     }
 
-    async fn ask(&self, target: Target<'_>) -> Result<Value, String> {
-        let applications = proxy::json(self.client, target, "api/v1/applications").await?;
+    async fn live(&self, target: Target<'_>) -> Result<Value, String> {
+        let applications = proxy::json(self.client, Server::Pod(target), "api/v1/applications").await?;
         let id = applications[0]["id"].as_str().ok_or("no application")?;
+        self.ask(Server::Pod(target), id).await
+    }
+
+    async fn ask(&self, server: Server<'_>, id: &str) -> Result<Value, String> {
         let paths = ["jobs", "stages", "allexecutors"].map(|what| format!("api/v1/applications/{id}/{what}"));
-        let [jobs, stages, executors] = paths.each_ref().map(|path| proxy::json(self.client, target, path));
+        let [jobs, stages, executors] = paths.each_ref().map(|path| proxy::json(self.client, server, path));
         let (jobs, stages, executors) = tokio::try_join!(jobs, stages, executors)?;
         Ok(json!({
             "jobs": only(&jobs, &["jobId", "name", "status", "submissionTime", "completionTime"]),
@@ -144,10 +156,9 @@ impl Looking<'_> {
     /// The link to the history server, if the application writes an event log and an Ingress leads there.
     async fn history(&self, namespace: &str, object: &Value) -> Option<String> {
         let port = self.ingress?;
-        let id = object["status"]["sparkApplicationId"].as_str().filter(|id| !id.is_empty())?;
-        let is_logged = object["spec"]["sparkConf"]["spark.eventLog.enabled"] == "true";
+        let id = logged(object)?;
         let all: Api<Ingress> = Api::namespaced(self.client.clone(), namespace);
-        let all = all.list(&ListParams::default()).await.ok().filter(|_| is_logged)?;
+        let all = all.list(&ListParams::default()).await.ok()?;
         let host = all.iter().filter_map(|one| one.spec.as_ref()?.rules.as_ref()).flatten().find_map(|rule| {
             let paths = rule.http.iter().flat_map(|http| &http.paths);
             let mut services = paths.filter_map(|path| path.backend.service.as_ref());
@@ -155,6 +166,12 @@ impl Looking<'_> {
         })?;
         Some(format!("http://{host}:{port}/history/{id}/"))
     }
+}
+
+/// The id of an application that writes an event log.
+fn logged(object: &Value) -> Option<&str> {
+    let is_on = object["spec"]["sparkConf"]["spark.eventLog.enabled"] == "true";
+    object["status"]["sparkApplicationId"].as_str().filter(|id| is_on && !id.is_empty())
 }
 
 fn phase(pod: &Pod) -> &str {

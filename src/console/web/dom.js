@@ -17,6 +17,22 @@ export function h(tag, props, ...children) {
   return one;
 }
 
+const real = new Map();
+/** Stands for an element that is not drawn anew and never moved while it is there; `data-keep` names it. */
+export function kept(key, element) {
+  real.set(key, element);
+  return h("div", { "data-keep": key });
+}
+
+/** Puts elements in the place of those that stand for them. */
+function arrive(one) {
+  const stands = one.nodeType === Node.ELEMENT_NODE ? [...(one.dataset.keep ? [one] : []), ...one.querySelectorAll("[data-keep]")] : [];
+  for (const each of stands) {
+    const element = real.get(each.dataset.keep);
+    if (element && element !== each) each.replaceWith(element);
+  }
+}
+
 /** Makes the children of an element those. What has `data-keep` is the same one as long as its value is the same. */
 export function patch(parent, wanted) {
   wanted = [wanted].flat(Infinity).filter((one) => one instanceof Node);
@@ -39,6 +55,7 @@ export function patch(parent, wanted) {
       at = next;
     } else {
       parent.insertBefore(one, at);
+      arrive(one);
     }
   }
   while (at) {
@@ -58,7 +75,12 @@ function into(old, one) {
     return;
   }
   for (const { name } of [...old.attributes]) if (!one.hasAttribute(name) && name !== "open") old.removeAttribute(name);
-  for (const { name, value } of one.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const { name, value } of one.attributes) {
+    if (old.getAttribute(name) === value) continue;
+    // The page's own policy forbids the attribute, and not the property.
+    if (name === "style") old.style.cssText = value;
+    else old.setAttribute(name, value);
+  }
   for (const name of EVENTS) if (old[name] !== one[name]) old[name] = one[name];
   patch(old, [...one.childNodes]);
 }

@@ -90,7 +90,7 @@ function one(kind, namespace, name, job, failure, redraw) {
     row?.m ? h("p", { class: "message" }, row.m) : null,
     causes.length ? h("div", { class: "causes" }, causes) : null,
     h("dl", { class: "facts" }, facts.map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, String(value))))),
-    section("Timeline", timeline(object, pods, live)),
+    section("Timeline", timeline(object, pods, live, job.events)),
     live?.stages?.length ? section(live.past ? "Stages, as the driver told them last" : "Stages", stages(live.stages)) : null,
     section("Executors", executors(pods, live)),
     section("Log", logged.length ? logs(namespace, logged) : empty("No pods", "Their logs are here while they are there.")),

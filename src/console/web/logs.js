@@ -1,6 +1,6 @@
 // The log of a pod, as it comes. The panel stays the same while the page around it is drawn anew.
 
-import { h } from "./dom.js";
+import { h, kept } from "./dom.js";
 
 const MOST = 6000;
 const panels = new Map();
@@ -9,13 +9,13 @@ const panels = new Map();
 export function logs(namespace, pods) {
   const key = `log ${namespace} ${pods[0].name.replace(/-exec-\d+$/, "")}`;
   let panel = panels.get(key);
-  if (!panel || !panel.element.isConnected) {
-    panel?.stop();
+  if (!panel) {
+    for (const other of panels.values()) other.stop();
     panels.clear();
     panels.set(key, (panel = make(namespace, key)));
   }
   panel.offer(pods);
-  return panel.element;
+  return kept(key, panel.element);
 }
 
 function make(namespace, key) {
@@ -66,7 +66,6 @@ function make(namespace, key) {
         state.textContent = "the line is down";
       }
       await new Promise((done) => setTimeout(done, 1000));
-      if (!element.isConnected) return;
     }
   };
   choice.onchange = () => {

@@ -4,8 +4,23 @@ import { empty, h, moment, span } from "./dom.js";
 
 const ROW = 24, TOP = 22, LABEL = 148, MOST = 40;
 
+const TOLD = /^Executor (\S+) (is running|completed|failed)/;
+/** When executors ran, by their events. */
+export function spans(events) {
+  const all = new Map();
+  for (const { m = "", x } of events) {
+    const [, name, what] = TOLD.exec(m) ?? [];
+    if (!name) continue;
+    const one = all.get(name) ?? {};
+    if (what === "is running") one.from ??= x.last;
+    else Object.assign(one, { to: x.last, bad: what === "failed" });
+    all.set(name, one);
+  }
+  return all;
+}
+
 /** The drawing; it grows with time while the job runs. */
-export function timeline(object, pods, live) {
+export function timeline(object, pods, live, events = []) {
   const meta = object.metadata, status = object.status ?? {};
   const bars = [];
   const add = (label, start, end, tone, title) => {
@@ -21,6 +36,12 @@ export function timeline(object, pods, live) {
     if (more.begin && row.x.role !== "driver") add(name, row.c, more.begin, "wait", `${name} waits`);
     if (more.begin) add(name, more.begin, more.end, row.t === "bad" ? "bad" : "run");
     else if (row.x.role !== "driver") add(name, row.c, null, "wait", `${name} waits: ${row.s}`);
+  }
+  // Executors whose pods are gone are known by what the operator told of them.
+  for (const [name, { from, to, bad }] of spans(events)) {
+    const id = /-exec-(\d+)$/.exec(name)?.[1];
+    const there = ordered.some(({ row }) => row.n === name) || live?.executors?.some((one) => one.id === id);
+    if (!there) add(`executor ${id ?? name}`, from, to ?? ended, bad ? "bad" : "run");
   }
   for (const one of live?.executors ?? []) {
     const there = ordered.some(({ more }) => more.exec === one.id);

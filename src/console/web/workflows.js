@@ -106,7 +106,7 @@ function one(namespace, name, chosen, workflow, failure) {
     h("dl", { class: "facts" }, [["Progress", status.progress], ["Took", took(status.startedAt, status.finishedAt)], ["Begun", status.startedAt ? `${ago(status.startedAt)} ago` : ""],
       ["Template", workflow.spec.workflowTemplateRef?.name]].filter(([, value]) => value).map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, value)))),
     section("Graph", drawn.length ? graph(drawn, edges, "down") : empty("No nodes yet", "The controller has not looked at it.")),
-    node ? detail(namespace, workflow, node) : h("p", { class: "quiet" }, "Choose a node to see what it was given, what it gave, and what it said."),
+    node ? detail(namespace, workflow, node) : h("p", { class: "quiet hint" }, "Choose a node to see what it was given, what it gave, and what it said."),
   ];
 }
 
