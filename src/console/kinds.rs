@@ -39,3 +39,13 @@ pub(crate) fn resource(served: &[Served], (group, kind): (&str, &str)) -> Option
     let is_it = |one: &&Served| one.resource.group == group && one.resource.kind == kind;
     served.iter().find(is_it).map(|one| (one.resource.clone(), one.namespaced))
 }
+
+/// How the API calls a kind, whether it is watched or not.
+pub(crate) fn any(served: &[Served], kind: &str) -> Option<(ApiResource, bool)> {
+    let of = WATCHED.iter().find(|(_, known)| *known == kind);
+    let watched = of.and_then(|of| resource(served, *of));
+    watched.or_else(|| {
+        let found = served.iter().find(|one| one.resource.kind == kind)?;
+        Some((found.resource.clone(), found.namespaced))
+    })
+}

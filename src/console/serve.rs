@@ -168,8 +168,7 @@ async fn explain(console: &Console, what: Option<String>, namespace: Option<Stri
 /// One object, without what the API keeps for itself.
 async fn object(console: &Console, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
     let served = served(&console.client).await.map_err(|error| error.to_string())?;
-    let of = kinds::WATCHED.iter().find(|(_, known)| *known == kind);
-    let found = of.and_then(|of| kinds::resource(&served, *of));
+    let found = kinds::any(&served, kind);
     let (resource, namespaced) = found.ok_or_else(|| format!("this cluster has no objects of kind {kind}"))?;
     let api: Api<DynamicObject> = match namespaced {
         true => Api::namespaced_with(console.client.clone(), namespace, &resource),
@@ -177,6 +176,11 @@ async fn object(console: &Console, kind: &str, namespace: &str, name: &str) -> R
     };
     let mut object = api.get(name).await.map_err(|error| error.to_string())?;
     object.metadata.managed_fields = None;
+    if kind == "Secret" {
+        for content in object.data["data"].as_object_mut().into_iter().flat_map(|data| data.values_mut()) {
+            *content = Value::from("(left out)");
+        }
+    }
     serde_json::to_value(object).map_err(|error| error.to_string())
 }
 

@@ -99,10 +99,32 @@ export function layout(nodes, edges) {
   return { layer, place, across: Math.max(1, ...layers.filter(Boolean).map((ids) => ids.length)), deep: layers.length };
 }
 
+/** Where the nodes of a tree are: each leaf has a place of its own, and who owns something stands in the middle of it. */
+export function forest(nodes, edges) {
+  const below = new Map(nodes.map((node) => [node.id, []])), owned = new Set();
+  for (const [from, to] of edges) {
+    below.get(from).push(to);
+    owned.add(to);
+  }
+  const layer = new Map(), place = new Map();
+  let next = 0;
+  const put = (id, depth) => {
+    layer.set(id, depth);
+    const mine = below.get(id).map((child) => put(child, depth + 1));
+    const at = mine.length ? (mine[0] + mine.at(-1)) / 2 : next++;
+    place.set(id, at);
+    return at;
+  };
+  for (const node of nodes) if (!owned.has(node.id)) put(node.id, 0);
+  const across = Math.max(1, next);
+  for (const [id, at] of place) place.set(id, at - (across - 1) / 2);
+  return { layer, place, across, deep: Math.max(...layer.values()) + 1 };
+}
+
 /** A graph whose nodes are links. */
 export function graph(nodes, edges, way) {
-  const { layer, place, across, deep } = layout(nodes, edges);
   const down = way === "down";
+  const { layer, place, across, deep } = (down ? layout : forest)(nodes, edges);
   const [stepDeep, stepWide] = down ? [HIGH + BETWEEN, WIDE + ASIDE] : [WIDE + BETWEEN + 20, HIGH + 12];
   const width = down ? across * stepWide : deep * stepDeep, height = down ? deep * stepDeep - BETWEEN + 8 : across * stepWide;
   const spot = (id) => {
@@ -116,6 +138,8 @@ export function graph(nodes, edges, way) {
     const bend = down ? `C${x1} ${(y1 + y2) / 2} ${x2} ${(y1 + y2) / 2} ${x2} ${y2}` : `C${(x1 + x2) / 2} ${y1} ${(x1 + x2) / 2} ${y2} ${x2} ${y2}`;
     return h("path", { d: `M${x1} ${y1} ${bend}` });
   };
+  // By keyboard one goes along the graph, whatever order its nodes came in.
+  const ordered = [...nodes].sort((a, b) => layer.get(a.id) - layer.get(b.id) || place.get(a.id) - place.get(b.id));
   const box = (node) => {
     const [x, y] = spot(node.id);
     return h(node.href ? "a" : "div", {
@@ -125,5 +149,5 @@ export function graph(nodes, edges, way) {
   };
   return h("div", { class: "scroll graph", tabindex: "0", role: "group", "aria-label": "Graph" },
     h("div", { class: "canvas", css: { width: `${width}px`, height: `${height}px` } },
-      h("svg", { width, height, "aria-hidden": "true" }, edges.map(line)), nodes.map(box)));
+      h("svg", { width, height, "aria-hidden": "true" }, edges.map(line)), ordered.map(box)));
 }

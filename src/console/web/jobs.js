@@ -91,22 +91,22 @@ function one(kind, namespace, name, job, failure, redraw) {
     causes.length ? h("div", { class: "causes" }, causes) : null,
     h("dl", { class: "facts" }, facts.map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, String(value))))),
     section("Timeline", timeline(object, pods, live, job.events)),
-    live?.stages?.length ? section(live.past ? "Stages, as the driver told them last" : "Stages", stages(live.stages)) : null,
+    live?.stages?.length ? section(live.past ? "Stages, as the driver told them last" : "Stages", stages(live.stages, live.past)) : null,
     section("Executors", executors(pods, live)),
     section("Log", logged.length ? logs(namespace, logged) : empty("No pods", "Their logs are here while they are there.")),
     section("Events", happened(job.events)),
   ];
 }
 
-function stages(all) {
+function stages(all, past) {
   const tone = { COMPLETE: "good", ACTIVE: "busy", FAILED: "bad" };
   return table("Stages", ["Stage", "State", "Tasks", "Took", "Input", "Shuffle read", "Shuffle write"], [...all].sort((a, b) => b.stageId - a.stageId).slice(0, 100).map((one) => ({
     key: `${one.stageId}.${one.attemptId}`,
     cells: [
-      h("span", { class: "clip", title: one.name }, `${one.stageId} · ${one.name}`), badge(tone[one.status] ?? "calm", one.status.toLowerCase()),
+      h("span", { class: "clip", title: one.name }, `${one.stageId} · ${one.name}`), past && one.status === "ACTIVE" ? badge("calm", "end not seen") : badge(tone[one.status] ?? "calm", one.status.toLowerCase()),
       h("span", { class: "tasks" }, h("progress", { max: one.numTasks, value: one.numCompleteTasks, "aria-label": "tasks done" }), ` ${one.numCompleteTasks}/${one.numTasks}`,
         one.numFailedTasks ? h("span", { class: "quiet" }, ` ${one.numFailedTasks} failed`) : null),
-      took(one.submissionTime, one.completionTime), bytes(one.inputBytes), bytes(one.shuffleReadBytes), bytes(one.shuffleWriteBytes),
+      past && !one.completionTime ? "" : took(one.submissionTime, one.completionTime), bytes(one.inputBytes), bytes(one.shuffleReadBytes), bytes(one.shuffleWriteBytes),
     ],
   })));
 }
