@@ -104,7 +104,7 @@ impl Gate {
         };
         let site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
         if host == self.foreign {
-            // Links of the console lead here: that is another site's door to a page that only shows.
+            // Links of the console lead here, which is another site to a browser.
             let mut parts = rest.splitn(4, '/');
             let (namespace, pod, port) = (parts.next()?, parts.next()?, parts.next()?);
             let target = Target { namespace, pod, port };

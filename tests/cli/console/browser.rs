@@ -28,13 +28,15 @@ impl Browser {
     /// Starts it; nothing where there is none, which is said.
     pub(crate) fn start() -> Option<Self> {
         let profile = TempDir::new().expect("a temporary folder");
-        let mut command = Command::new("chromium");
-        command.args(["--headless", "--no-sandbox", "--disable-dev-shm-usage", "--remote-debugging-port=0"]);
-        command.arg(format!("--user-data-dir={}", profile.path().display())).arg("about:blank");
-        let Ok(mut chromium) = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn() else {
-            eprintln!("skipped: there is no `chromium` on PATH that could open the console");
+        let Some(program) = ["chromium", "google-chrome"].into_iter().find(|name| is_there(name)) else {
+            eprintln!("skipped: there is no chromium on PATH that could open the console");
             return None;
         };
+        let mut command = Command::new(program);
+        command.args(["--headless", "--no-sandbox", "--disable-dev-shm-usage", "--remote-debugging-port=0"]);
+        command.arg(format!("--user-data-dir={}", profile.path().display())).arg("about:blank");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut chromium = command.spawn().expect("it is there");
         let mut stderr = BufReader::new(chromium.stderr.take().expect("piped"));
         let mut line = String::new();
         let url = loop {
@@ -162,6 +164,11 @@ impl Browser {
         let told = self.call("Page.captureScreenshot", json!({}));
         BASE64_STANDARD.decode(told["data"].as_str().expect("a picture")).expect("it is base64")
     }
+}
+
+/// Whether a program is on PATH.
+fn is_there(name: &str) -> bool {
+    Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 impl Drop for Browser {
