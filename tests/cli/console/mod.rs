@@ -56,7 +56,7 @@ fn link(up: &str) -> String {
 }
 
 /// Status and body of what the console answers to a request that is put together by hand.
-fn asked(address: &str, first: &str, headers: &[String]) -> (String, String) {
+pub(crate) fn asked(address: &str, first: &str, headers: &[String]) -> (String, String) {
     let mut stream = TcpStream::connect(address).expect("the console listens");
     let head: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     write!(stream, "{first} HTTP/1.1\r\n{head}Connection: close\r\n\r\n").expect("it reads");
