@@ -95,6 +95,8 @@ pub(crate) enum Verb {
     Logs(Logs),
     /// Why something waits or failed, and what to change.
     Explain(Explain),
+    /// The link to the console, which shows the whole platform; served by this command where the cluster does not.
+    Console,
     /// The path of the administrator's kubeconfig.
     Kubeconfig(Kubeconfig),
     /// Run kubectl on the cluster.

@@ -88,7 +88,11 @@ pub async fn export(project: &Project, file: &Path) -> Result<ExportReport, Erro
     let failed = |source| Error::File { act: "write", path: file.to_owned(), source };
     archive.json("doctor.json", &doctor(project).await).map_err(failed)?;
     match status(project).await {
-        Ok(report) => archive.json("status.json", &report).map_err(failed)?,
+        Ok(mut report) => {
+            // It lets in whoever has it.
+            report.console = None;
+            archive.json("status.json", &report).map_err(failed)?;
+        }
         Err(error) => missing.push(format!("status: {error}")),
     }
     match Cluster::running(project).await {

@@ -68,15 +68,26 @@ pub struct Told {
 /// # Errors
 /// When the cluster is not up, or there is no such object; with the near name, if there is one.
 pub async fn inquire(project: &Project, what: Option<&str>, namespace: Option<&str>) -> Result<Inquiry, Error> {
-    let cluster = Cluster::running(project).await?;
-    let world = look(&cluster, namespace.unwrap_or_default()).await?;
+    inquire_of(&Cluster::running(project).await?, what, namespace).await
+}
+
+/// The same of a cluster that is at hand.
+///
+/// # Errors
+/// When its API refuses, or there is no such object.
+pub(crate) async fn inquire_of(
+    cluster: &Cluster,
+    what: Option<&str>,
+    namespace: Option<&str>,
+) -> Result<Inquiry, Error> {
+    let world = look(cluster, namespace.unwrap_or_default()).await?;
     let subjects = match what {
         Some(what) => named(&world, what)?,
         None => heads(&world),
     };
     let concerned: Vec<BTreeSet<String>> = subjects.iter().map(|uid| kin(&world, uid)).collect();
     let pods: BTreeSet<&String> = concerned.iter().flatten().collect();
-    let texts = listen(&cluster, &world, &pods).await;
+    let texts = listen(cluster, &world, &pods).await;
     let known = Known { world: &world, texts: &texts, now: Timestamp::now() };
     let told = subjects.iter().zip(&concerned).map(|(uid, concerned)| {
         let record = &world.records[uid];

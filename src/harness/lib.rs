@@ -15,6 +15,7 @@ pub mod beside;
 mod claim;
 pub mod cluster;
 pub mod conformance;
+pub mod console;
 pub mod diagnose;
 pub mod doctor;
 pub mod e2e;

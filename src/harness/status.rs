@@ -39,6 +39,8 @@ pub struct StatusReport {
     pub server: Option<String>,
     /// URL under which Ingresses are reached.
     pub ingress: Option<String>,
+    /// The link that opens the console.
+    pub console: Option<String>,
     /// Version of the API.
     pub version: Option<String>,
     /// The node process.
@@ -89,6 +91,7 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
         folder: place.folder().path().to_owned(),
         server: None,
         ingress: None,
+        console: None,
         version: None,
         pid: None,
         platform_pid: None,
@@ -110,6 +113,7 @@ pub async fn status(project: &Project) -> Result<StatusReport, Error> {
     report.resident = endpoint.pid.and_then(process::resident);
     report.server = Some(endpoint.server);
     report.ingress = endpoint.ingress;
+    report.console = endpoint.console;
     let cluster = Cluster::connect(&project.cluster, &endpoint.kubeconfig).await?;
     let version = cluster.client.apiserver_version().await.map_err(Error::api("ask for the version"))?;
     report.version = Some(version.git_version);

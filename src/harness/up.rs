@@ -30,6 +30,8 @@ pub struct UpReport {
     pub server: String,
     /// URL under which Ingresses are reached.
     pub ingress: Option<String>,
+    /// The link that opens the console.
+    pub console: Option<String>,
     /// The administrator's credentials.
     pub kubeconfig: PathBuf,
     /// Its context in that file.
@@ -214,6 +216,7 @@ pub async fn up(
         arrival: up.arrival,
         server: up.endpoint.server,
         ingress: up.endpoint.ingress,
+        console: up.endpoint.console,
         kubeconfig: up.endpoint.kubeconfig,
         context: up.endpoint.context,
         pid: up.endpoint.pid,

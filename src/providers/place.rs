@@ -183,6 +183,8 @@ pub struct Endpoint {
     pub server: String,
     /// URL under which Ingresses are reached from this machine, where the place serves them.
     pub ingress: Option<String>,
+    /// The link that opens the console, where the place serves one.
+    pub console: Option<String>,
     /// File with the credentials of its administrator.
     pub kubeconfig: PathBuf,
     /// The context in that file.

@@ -1,9 +1,11 @@
 //! Clusters that somebody else has made, where an embedded one stands for the stranger's: nothing is taken for granted, what is brought
 //! in is told apart, and what was there before stays.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use crate::console::asked;
 use crate::program::{Cluster, Said};
 
 /// A cluster of ours upon one of a stranger's.
@@ -44,6 +46,20 @@ impl Guest {
 
     fn tidy(&self, text: &str) -> String {
         self.guest.tidy(text)
+    }
+
+    /// The command serves the console of a cluster that serves none, until it is told to end.
+    fn console(&self) {
+        let mut served = self.command(&["console"]).stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut link = String::new();
+        BufReader::new(served.stdout.take().expect("piped")).read_line(&mut link).expect("it is text");
+        let (address, path) =
+            link.trim().strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("a link");
+        let (status, about) = asked(address, &format!("GET /{path}api/about"), &[format!("Host: {address}")]);
+        assert!(status.contains("200") && about.contains("\"place\":\"existing\""), "{status}: {about}");
+        let interrupt = Command::new("kill").args(["-INT", &served.id().to_string()]).status();
+        assert!(interrupt.expect("kill runs").success());
+        assert_eq!(served.wait().expect("it ends").code(), Some(0));
     }
 
     /// Names of the objects that carry the guest's label.
@@ -132,6 +148,7 @@ fn what_is_brought_in_is_taken_out_and_nothing_else() {
         assert!(ours.contains(name), "{ours}");
     }
     assert!(!ours.contains("namespace/spark-jobs"), "{ours}");
+    guest.console();
     // Which cluster it is needs to be said no more, and cannot be another one.
     assert_eq!(guest.run(&["up", "-o", "json"]).json(0)["arrival"], "already");
     let wrong = guest.up(&["--context", "other"]).failed(2);

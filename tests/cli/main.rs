@@ -2,6 +2,7 @@
 //! library it asks only where Spark lies on this machine.
 
 mod child;
+mod console;
 mod data;
 mod existing;
 mod explain;

@@ -98,6 +98,7 @@ fn every_verb_gives_the_json_that_is_documented() {
     check("explain", &["explain", "bad"], 0);
     check("e2e", &["e2e", "bad"], 1);
     check("status", &["status"], 0);
+    check("console", &["console"], 0);
     check("kubeconfig", &["kubeconfig"], 0);
     check("kubeconfig", &["kubeconfig", "--export"], 0);
     check("kubeconfig --raw", &["kubeconfig", "--raw"], 0);

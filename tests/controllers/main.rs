@@ -1,6 +1,7 @@
 //! The controllers against a real API server in process. A helper plays the node: it runs nothing, it only says so.
 
 mod collection;
+mod console;
 mod cronjobs;
 mod daemonsets;
 mod gitops;

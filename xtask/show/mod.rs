@@ -7,6 +7,7 @@ mod workflows;
 use comfy_table::{Table, presets};
 use tinderbox::bench::BenchReport;
 use tinderbox::conformance::ConformanceReport;
+use tinderbox::console::ConsoleReport;
 use tinderbox::doctor::{DoctorReport, Need};
 use tinderbox::export::ExportReport;
 use tinderbox::image::{LoadReport, NodeImage, Pruned, Stored};
@@ -56,10 +57,18 @@ pub(crate) fn up(report: &UpReport) -> String {
     if let Some(ingress) = &report.ingress {
         text.push_str(&format!("\n  Ingress     {ingress}"));
     }
+    if let Some(console) = &report.console {
+        text.push_str(&format!("\n  console     {console}"));
+    }
     for note in &report.notes {
         text.push_str(&format!("\nnote: {note}"));
     }
     text
+}
+
+/// The link alone, for a browser.
+pub(crate) fn console(report: &ConsoleReport) -> String {
+    report.console.clone()
 }
 
 /// A line for `eval`, whatever is in the path.
@@ -195,6 +204,9 @@ pub(crate) fn status(report: &StatusReport) -> String {
     }
     if let Some(ingress) = &report.ingress {
         text.push_str(&format!("\n  Ingress {ingress}"));
+    }
+    if let Some(console) = &report.console {
+        text.push_str(&format!("\n  console {console}"));
     }
     if let Some(pid) = report.pid {
         let memory = report.resident.map(|bytes| format!(", {} MiB resident", bytes >> 20)).unwrap_or_default();

@@ -4,6 +4,7 @@ mod bench;
 mod beside;
 mod conformance;
 mod consent;
+mod console;
 mod doctor;
 mod down;
 mod e2e;
@@ -104,6 +105,7 @@ async fn dispatch(context: &Context, verb: &Verb, stop: impl Future<Output = ()>
         Verb::E2e(arguments) => e2e::run(context, arguments, stop).await,
         Verb::Bench(arguments) => bench::run(context, arguments, stop).await,
         Verb::Conformance(arguments) => conformance::run(context, arguments, stop).await,
+        Verb::Console => console::run(context, stop).await,
         Verb::Run(arguments) => run::run(context, arguments, stop).await,
         Verb::Snapshot(cli::Snapshot::Restore(arguments)) => snapshot::restore(context, arguments, stop).await,
         // What the others have under way is dropped, and takes with it what it started.
@@ -134,8 +136,12 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Node(arguments) => node::run(context, arguments).await,
         Verb::Workflow(action) => workflow::run(context, action).await,
         Verb::Reaper(arguments) => beside::reaper(context, arguments).await,
-        Verb::Up(_) | Verb::Run(_) | Verb::E2e(_) | Verb::Bench(_) | Verb::Conformance(_) | Verb::Platform(_) => {
-            Ok(Exit::Usage)
-        }
+        Verb::Up(_)
+        | Verb::Run(_)
+        | Verb::E2e(_)
+        | Verb::Console
+        | Verb::Bench(_)
+        | Verb::Conformance(_)
+        | Verb::Platform(_) => Ok(Exit::Usage),
     }
 }

@@ -2,7 +2,9 @@
 //! which is the cluster's node.log.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use tinderbox::console::Explainer;
 use tinderbox::providers::embedded::node;
 use tinderbox::{Error, nodes};
 
@@ -14,7 +16,7 @@ use crate::ui::Exit;
 /// Becomes the node process.
 pub(super) fn serve(name: &str, state: &Path) -> Exit {
     beside::log_to_stderr();
-    match node::run(name, state) {
+    match node::run(name, state, Arc::new(Explainer)) {
         Ok(()) => Exit::Done,
         // Told to the parent, and in the log.
         Err(_) => Exit::Failed,

@@ -1,6 +1,7 @@
 //! `bench`: the figures that this project promises, beside their limits, measured on a cluster of its own that is taken away again.
 
 mod cluster;
+mod console;
 mod gitops;
 mod kind;
 mod operator;
@@ -19,7 +20,7 @@ use crate::suggest;
 const CLUSTER: &str = "bench";
 
 /// The figures that can be asked for by name, in the order in which they are measured.
-pub const FIGURES: [&str; 27] = [
+pub const FIGURES: [&str; 32] = [
     "up-first",
     "up-again",
     "pod-running",
@@ -41,6 +42,11 @@ pub const FIGURES: [&str; 27] = [
     "gitops-saved",
     "gitops-sync",
     "gitops-render",
+    "console-view",
+    "console-bytes",
+    "console-memory",
+    "console-update",
+    "console-list",
     "kind-up",
     "kind-e2e",
     "kind-down",
@@ -59,7 +65,7 @@ pub struct Figure {
     pub what: &'static str,
     /// The value measured.
     pub value: f64,
-    /// `ms`, `MiB` or `times`.
+    /// `ms`, `MiB`, `kB` or `times`.
     pub unit: &'static str,
     /// What it should not exceed, where something was promised.
     pub limit: Option<f64>,
@@ -161,7 +167,11 @@ pub async fn bench(
             place.down().await?;
             figures.extend(gitops::measure(&own, talk).await?);
         }
-        if wanted(&FIGURES[21..]) {
+        if wanted(&FIGURES[21..26]) {
+            place.down().await?;
+            figures.extend(console::measure(&own, talk).await?);
+        }
+        if wanted(&FIGURES[26..]) {
             // It is a cluster of another place that may take the name now.
             place.down().await?;
             figures.extend(kind::measure(&own, talk).await?);

@@ -1,6 +1,7 @@
 //! The embedded place: a small Kubernetes in one detached process of this machine. This side brings that process up and takes
 //! it away; `node` is what runs inside it.
 
+mod console;
 mod handshake;
 pub mod images;
 mod kubeconfig;
@@ -54,6 +55,7 @@ impl Embedded {
         Endpoint {
             server: format!("https://127.0.0.1:{port}"),
             ingress: ingress_port.map(|port| format!("http://{name}.localhost:{port}")),
+            console: console::Door::link(&self.folder),
             kubeconfig: self.folder.kubeconfig(),
             context: context(name),
             pid,

@@ -160,6 +160,7 @@ impl Existing {
         Endpoint {
             server,
             ingress: None,
+            console: None,
             kubeconfig: self.folder.kubeconfig(),
             context: context(self.folder.name()),
             pid: None,

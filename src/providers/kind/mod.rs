@@ -85,7 +85,14 @@ impl Kind {
     fn endpoint(&self) -> Result<Endpoint, Error> {
         let path = self.folder.kubeconfig();
         let server = kubeconfig::server(&path)?;
-        Ok(Endpoint { server, ingress: None, context: context(self.folder.name()), kubeconfig: path, pid: None })
+        Ok(Endpoint {
+            server,
+            ingress: None,
+            console: None,
+            context: context(self.folder.name()),
+            kubeconfig: path,
+            pid: None,
+        })
     }
 
     /// Whether the API answers.

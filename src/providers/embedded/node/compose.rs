@@ -167,6 +167,15 @@ impl Cluster {
         Ok(Self { pki, server, kubelet, controllers, token, listeners: serving })
     }
 
+    /// Serves the console, with the rights of the administrator: whoever has its token could read the kubeconfig too.
+    pub(super) fn serve_console(&self, listener: TcpListener, config: tinderbox_console::Config) -> Result<(), Error> {
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("listen"))?;
+        let admin = self.server.service_as(User::authenticated("kubernetes-admin", &[MASTERS])).called("console");
+        let client = Client::new(admin, "default");
+        tinderbox_console::spawn(listener, client, config, &self.controllers, &self.token)
+            .map_err(failed("serve the console"))
+    }
+
     /// Ends it: the pods first, then those who write, then the API, and the store when nobody writes any more.
     pub(super) async fn stop(self) {
         self.kubelet.stop().await;

@@ -6,14 +6,17 @@ mod memory;
 pub mod rehearsal;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use tinderbox_apiserver::auth::pki::Pki;
+use tinderbox_console::Explain;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::console::Door;
 use super::handshake::{Message, Parent};
 use super::kubeconfig::{self, Credentials};
 use super::process::Identity;
@@ -28,17 +31,17 @@ const THREADS: usize = 4;
 /// How long after it is ready a cluster has done what it does only once.
 const SETTLED: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Runs the cluster `name` whose folder is `dir`, until SIGTERM or SIGINT.
+/// Runs the cluster `name` whose folder is `dir`, until SIGTERM or SIGINT; `explain` is asked by its console.
 ///
 /// # Errors
 /// When it cannot be started; the parent has been told.
-pub fn run(name: &str, dir: &Path) -> Result<(), Error> {
+pub fn run(name: &str, dir: &Path, explain: Arc<dyn Explain>) -> Result<(), Error> {
     let mut parent = Parent::inherit().map_err(|source| Error::File {
         act: "take over the pipe to",
         path: "the parent process".into(),
         source,
     })?;
-    let outcome = start(name, dir, &mut parent);
+    let outcome = start(name, dir, explain, &mut parent);
     if let Err(error) = &outcome {
         tracing::error!(error = error as &dyn std::error::Error, "the cluster cannot be started");
         parent.tell(&Message::failed(error));
@@ -46,7 +49,7 @@ pub fn run(name: &str, dir: &Path) -> Result<(), Error> {
     outcome
 }
 
-fn start(name: &str, dir: &Path, parent: &mut Parent) -> Result<(), Error> {
+fn start(name: &str, dir: &Path, explain: Arc<dyn Explain>, parent: &mut Parent) -> Result<(), Error> {
     let home = dir.parent().unwrap_or(Path::new("/"));
     let folder = Folder::new(home, name)?;
     let failed = |act: &'static str| move |source| Error::File { act, path: "/proc/self".into(), source };
@@ -61,12 +64,12 @@ fn start(name: &str, dir: &Path, parent: &mut Parent) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(failed("start the threads of"))?;
-    let outcome = threads.block_on(serve(&folder, state, parent));
+    let outcome = threads.block_on(serve(&folder, state, explain, parent));
     threads.shutdown_background();
     outcome
 }
 
-async fn serve(folder: &Folder, mut state: State, parent: &mut Parent) -> Result<(), Error> {
+async fn serve(folder: &Folder, mut state: State, explain: Arc<dyn Explain>, parent: &mut Parent) -> Result<(), Error> {
     let listen = |kind| {
         signal(kind).map_err(|source| Error::File { act: "listen to signals of", path: "/proc/self".into(), source })
     };
@@ -79,8 +82,10 @@ async fn serve(folder: &Folder, mut state: State, parent: &mut Parent) -> Result
     };
     let bound = super::port::bind("the API", state.settings.port, state.port)?;
     let ingress = super::port::bind("Ingress", 0, state.ingress_port)?;
+    let mut door = Door::open(folder)?;
+    let console = super::port::bind("the console", 0, door.port)?;
     let (port, ingress_port) = (bound.port, ingress.port);
-    let notes = [bound.note, ingress.note].into_iter().flatten().collect();
+    let notes = [bound.note, ingress.note, console.note].into_iter().flatten().collect();
     let started = tokio::select! {
         started = Cluster::start(folder, &state.settings, bound.listener, ingress.listener) => started?,
         () = told() => {
@@ -89,6 +94,17 @@ async fn serve(folder: &Folder, mut state: State, parent: &mut Parent) -> Result
         }
     };
     write_kubeconfig(folder, &started.pki, port)?;
+    door.port = Some(console.port);
+    door.save(folder)?;
+    let seen = tinderbox_console::Config {
+        cluster: folder.name().to_owned(),
+        place: "embedded".to_owned(),
+        token: door.token,
+        namespace: None,
+        ingress: Some(ingress_port),
+        explain,
+    };
+    started.serve_console(console.listener, seen)?;
     state.port = Some(port);
     state.ingress_port = Some(ingress_port);
     state.ready = true;
