@@ -320,6 +320,13 @@ fn written(parts: &Parts, bytes: Bytes) -> Result<(Value, Vec<String>), ApiError
 
 /// The object in a body that is YAML, of which JSON is a part.
 pub(crate) fn yaml_or_json(bytes: &[u8]) -> Result<Value, ApiError> {
+    // Programs send JSON, which is read much sooner as such. What is repeated in it is told in the words of YAML, as all else.
+    if bytes.trim_ascii_start().first() == Some(&b'{')
+        && let Ok((value, duplicates)) = body::read(bytes)
+        && duplicates.is_empty()
+    {
+        return Ok(value);
+    }
     let text = std::str::from_utf8(bytes).map_err(|error| unrecognized(&error))?;
     let mut documents = manifest::load(text).map_err(|error| match error.repeated() {
         Some(key) => ApiError::bad_request(format!(
