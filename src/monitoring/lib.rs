@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod dashboards;
+mod discovery;
 mod operator;
 pub mod rules;
 mod select;
@@ -19,12 +20,18 @@ pub use serve::serve;
 /// The name under which the controller writes, and speaks in events.
 const NAME: &str = "prometheus-operator";
 
-/// Starts the controller of Prometheuses; it runs on `tracker` until `token` is cancelled.
-pub fn spawn(client: &Client, clock: Clock, tracker: &TaskTracker, token: &CancellationToken) {
+/// Starts the controller of Prometheuses, which find their targets by `discovery`; it runs on `tracker` until `token` is cancelled.
+pub fn spawn(
+    client: &Client,
+    clock: Clock,
+    discovery: config::Discovery,
+    tracker: &TaskTracker,
+    token: &CancellationToken,
+) {
     let caches = Caches::new(client.clone(), tracker.clone(), token.clone());
     let recorder = Recorder::new(client.clone(), NAME, clock.clone(), tracker, token.clone());
     let applier = Applier::new(caches.clone(), recorder, NAME);
-    let (running, stop) = (operator::run(caches, applier, clock, token.clone()), token.clone());
+    let (running, stop) = (operator::run(caches, applier, clock, discovery, token.clone()), token.clone());
     tracker.spawn(async move {
         if let Err(error) = running.await
             && !stop.is_cancelled()

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use serde_json::Value;
-use tinderbox_api::monitoring::{Endpoint, NamespaceSelector, PodMonitor, PrometheusSpec, ServiceMonitor};
+use tinderbox_api::monitoring::{
+    Endpoint, NamespaceSelector, PodMonitor, PrometheusSpec, ServiceMonitor, ServiceMonitorSpec,
+};
 
 use super::access::{self, Held};
-use super::duration;
-use super::output::{Discovery, Job, Namespaces, Relabel};
+use super::output::{self, Files, Job, Namespaces, Relabel};
 use super::relabel::{copy, copy_some, drop, keep, of_target, sanitized, selector, set, users};
+use super::{Discovery, TARGETS, duration, target_file};
 
 /// The limits of a monitor, which both kinds have.
 macro_rules! limits {
@@ -29,13 +31,23 @@ const PORT_NAME: &str = "__meta_kubernetes_pod_container_port_name";
 const PORT_NUMBER: &str = "__meta_kubernetes_pod_container_port_number";
 
 /// The jobs of a PodMonitor.
-pub(super) fn of_pods(monitor: &PodMonitor, prometheus: &PrometheusSpec, held: &Held) -> Result<Vec<Job>, String> {
+pub(super) fn of_pods(
+    monitor: &PodMonitor,
+    prometheus: &PrometheusSpec,
+    by: Discovery,
+    held: &Held,
+) -> Result<Vec<Job>, String> {
     let (namespace, name) = (monitor.namespace().unwrap_or_default(), monitor.name_any());
     let spec = &monitor.spec;
     let mut jobs = Vec::new();
     for (index, endpoint) in spec.pod_metrics_endpoints.iter().enumerate() {
         let mut job = begin(&format!("podMonitor/{namespace}/{name}/{index}"), endpoint, prometheus)?;
-        job.kubernetes_sd_configs = vec![discovery("pod", &spec.namespace_selector, &namespace)];
+        match by {
+            Discovery::Kubernetes => {
+                job.kubernetes_sd_configs = vec![discovery("pod", &spec.namespace_selector, &namespace)];
+            }
+            Discovery::Files => job.file_sd_configs = files("podMonitor", &namespace, &name),
+        }
         access::write(&mut job, &namespace, endpoint, held)?;
         let rules = &mut job.relabel_configs;
         rules.push(copy("job", "__tmp_prometheus_job_name"));
@@ -68,23 +80,22 @@ pub(super) fn of_pods(monitor: &PodMonitor, prometheus: &PrometheusSpec, held: &
 pub(super) fn of_services(
     monitor: &ServiceMonitor,
     prometheus: &PrometheusSpec,
+    by: Discovery,
     held: &Held,
 ) -> Result<Vec<Job>, String> {
     let (namespace, name) = (monitor.namespace().unwrap_or_default(), monitor.name_any());
     let spec = &monitor.spec;
-    let role = spec.service_discovery_role.as_ref().or(prometheus.service_discovery_role.as_ref());
-    let role = match role.map(String::as_str) {
-        Some("EndpointSlice") => "endpointslice",
-        Some("Endpoints") | None => "endpoints",
-        Some(other) => {
-            return Err(format!("the serviceDiscoveryRole {other:?} is neither Endpoints nor EndpointSlice"));
-        }
-    };
+    let role = role(spec, prometheus)?;
     let address = if role == "endpoints" { "endpoint" } else { role };
     let mut jobs = Vec::new();
     for (index, endpoint) in spec.endpoints.iter().enumerate() {
         let mut job = begin(&format!("serviceMonitor/{namespace}/{name}/{index}"), endpoint, prometheus)?;
-        job.kubernetes_sd_configs = vec![discovery(role, &spec.namespace_selector, &namespace)];
+        match by {
+            Discovery::Kubernetes => {
+                job.kubernetes_sd_configs = vec![discovery(role, &spec.namespace_selector, &namespace)];
+            }
+            Discovery::Files => job.file_sd_configs = files("serviceMonitor", &namespace, &name),
+        }
         access::write(&mut job, &namespace, endpoint, held)?;
         let rules = &mut job.relabel_configs;
         rules.push(copy("job", "__tmp_prometheus_job_name"));
@@ -141,13 +152,27 @@ fn begin(name: &str, endpoint: &Endpoint, prometheus: &PrometheusSpec) -> Result
     })
 }
 
-fn discovery(role: &'static str, selector: &NamespaceSelector, own: &str) -> Discovery {
+/// The role by which Prometheus finds the targets of a ServiceMonitor.
+pub(super) fn role(spec: &ServiceMonitorSpec, prometheus: &PrometheusSpec) -> Result<&'static str, String> {
+    let role = spec.service_discovery_role.as_ref().or(prometheus.service_discovery_role.as_ref());
+    match role.map(String::as_str) {
+        Some("EndpointSlice") => Ok("endpointslice"),
+        Some("Endpoints") | None => Ok("endpoints"),
+        Some(other) => Err(format!("the serviceDiscoveryRole {other:?} is neither Endpoints nor EndpointSlice")),
+    }
+}
+
+fn files(kind: &str, namespace: &str, name: &str) -> Vec<Files> {
+    vec![Files { files: vec![format!("{TARGETS}/{}", target_file(kind, namespace, name))] }]
+}
+
+fn discovery(role: &'static str, selector: &NamespaceSelector, own: &str) -> output::Discovery {
     let names = match (selector.any, selector.match_names.is_empty()) {
         (Some(true), _) => None,
         (_, true) => Some(vec![own.to_owned()]),
         (_, false) => Some(selector.match_names.clone()),
     };
-    Discovery { role, namespaces: names.map(|names| Namespaces { names }) }
+    output::Discovery { role, namespaces: names.map(|names| Namespaces { names }) }
 }
 
 fn meta(object: &str, label: &str) -> String {

@@ -16,6 +16,24 @@ pub use access::{CERTIFICATES, Held, Reference, files, references};
 /// Where the files of rules are in Prometheus' container.
 pub const RULES: &str = "/etc/prometheus/rules";
 
+/// Where the files of targets are in Prometheus' container.
+pub const TARGETS: &str = "/etc/prometheus/targets";
+
+/// How a Prometheus finds its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discovery {
+    /// It asks the API itself.
+    Kubernetes,
+    /// From files that the controller writes: Debian's Prometheus is built without the part that asks the API.
+    Files,
+}
+
+/// Name of the file with the targets of a monitor.
+#[must_use]
+pub fn target_file(kind: &str, namespace: &str, name: &str) -> String {
+    format!("{kind}_{namespace}_{name}.json")
+}
+
 /// A configuration, and the monitors that are not in it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Configuration {
@@ -46,6 +64,7 @@ pub fn configuration(
     prometheus: &Prometheus,
     pods: &[&PodMonitor],
     services: &[&ServiceMonitor],
+    by: Discovery,
     held: &Held,
 ) -> Result<Configuration, String> {
     let spec = &prometheus.spec;
@@ -68,13 +87,13 @@ pub fn configuration(
         rejected.push(Rejected { kind, namespace: namespace.unwrap_or_default(), name, why });
     };
     for monitor in pods {
-        match jobs::of_pods(monitor, spec, held) {
+        match jobs::of_pods(monitor, spec, by, held) {
             Ok(made) => jobs.extend(made),
             Err(why) => reject("PodMonitor", monitor.namespace(), monitor.name_any(), why),
         }
     }
     for monitor in services {
-        match jobs::of_services(monitor, spec, held) {
+        match jobs::of_services(monitor, spec, by, held) {
             Ok(made) => jobs.extend(made),
             Err(why) => reject("ServiceMonitor", monitor.namespace(), monitor.name_any(), why),
         }
@@ -82,6 +101,11 @@ pub fn configuration(
     let file = output::File { global, rule_files: vec![format!("{RULES}/*.yaml")], scrape_configs: jobs };
     let text = serde_yaml::to_string(&file).map_err(|error| error.to_string())?;
     Ok(Configuration { text, rejected })
+}
+
+/// The role by which the targets of a ServiceMonitor are found.
+pub(crate) fn role(monitor: &ServiceMonitor, prometheus: &Prometheus) -> Result<&'static str, String> {
+    jobs::role(&monitor.spec, &prometheus.spec)
 }
 
 /// Reads a duration as Prometheus writes it: `30s`, `1m30s`, `500ms`.

@@ -30,7 +30,10 @@ pub(super) struct Job {
     pub(super) honor_labels: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) honor_timestamps: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) kubernetes_sd_configs: Vec<Discovery>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) file_sd_configs: Vec<Files>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scrape_interval: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +79,11 @@ pub(super) struct Discovery {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Namespaces {
     pub(super) names: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Files {
+    pub(super) files: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -3,11 +3,13 @@
 mod plan;
 mod workload;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::Api;
 use kube::{Client, ResourceExt};
 use tinderbox_api::monitoring::{PodMonitor, Prometheus, PrometheusRule, ServiceMonitor};
@@ -16,11 +18,14 @@ use tinderbox_client::runner::Action;
 use tinderbox_client::{Applier, Cache, Caches, Clock, ObjectKey, Queue, Result, Runner};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Held, references};
+use crate::config::{Discovery, Held, references};
+use crate::discovery::World;
 use plan::{Seen, plan};
 
 /// Prometheuses that are looked at side by side.
 const CONCURRENCY: usize = 2;
+/// Changes of pods within this time are one.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// What the loop looks at.
 #[derive(Clone)]
@@ -32,10 +37,31 @@ struct View {
     rules: Cache<PrometheusRule>,
     namespaces: Cache<Namespace>,
     sets: Cache<StatefulSet>,
+    /// What targets are made of, where they are written into files.
+    objects: Option<Objects>,
+}
+
+#[derive(Clone)]
+struct Objects {
+    pods: Cache<Pod>,
+    services: Cache<Service>,
+    slices: Cache<EndpointSlice>,
+}
+
+impl Objects {
+    fn world(&self) -> World {
+        World { pods: self.pods.list(), services: self.services.list(), slices: self.slices.list() }
+    }
 }
 
 /// Runs the controller until cancelled.
-pub(crate) async fn run(caches: Caches, applier: Applier, clock: Clock, token: CancellationToken) -> Result<()> {
+pub(crate) async fn run(
+    caches: Caches,
+    applier: Applier,
+    clock: Clock,
+    discovery: Discovery,
+    token: CancellationToken,
+) -> Result<()> {
     // Where nobody asks for a Prometheus, or may, nothing else is watched.
     let prometheuses: Cache<Prometheus> = caches.get();
     prometheuses.synced().await?;
@@ -47,6 +73,11 @@ pub(crate) async fn run(caches: Caches, applier: Applier, clock: Clock, token: C
         rules: caches.get(),
         namespaces: caches.get(),
         sets: caches.get(),
+        objects: (discovery == Discovery::Files).then(|| Objects {
+            pods: caches.get(),
+            services: caches.get(),
+            slices: caches.get(),
+        }),
     };
     let queue = Queue::new(clock.clone());
     subscribe(&view, &queue);
@@ -55,6 +86,11 @@ pub(crate) async fn run(caches: Caches, applier: Applier, clock: Clock, token: C
     view.rules.synced().await?;
     view.namespaces.synced().await?;
     view.sets.synced().await?;
+    if let Some(objects) = &view.objects {
+        objects.pods.synced().await?;
+        objects.services.synced().await?;
+        objects.slices.synced().await?;
+    }
     let applier = Arc::new(applier);
     let runner = Runner { name: "prometheuses", queue, concurrency: CONCURRENCY, token };
     runner.run(move |key| reconcile(key, view.clone(), applier.clone(), clock.clone())).await;
@@ -91,12 +127,35 @@ fn subscribe(view: &View, queue: &Queue<ObjectKey>) {
     });
     let changed = all(view);
     view.rules.subscribe(move |_| changed());
+    if let Some(objects) = &view.objects {
+        let soon = || {
+            let (marked, prometheuses) = (queue.clone(), view.prometheuses.clone());
+            move || prometheuses.list().iter().for_each(|one| marked.add_after(ObjectKey::of(&**one), GATHER))
+        };
+        let changed = soon();
+        objects.pods.subscribe(move |change| {
+            if !same(change.old.map(|old| place(old)), change.new.map(|new| place(new))) {
+                changed();
+            }
+        });
+        let changed = soon();
+        objects.services.subscribe(move |_| changed());
+        let changed = soon();
+        objects.slices.subscribe(move |_| changed());
+    }
     let changed = all(view);
     view.namespaces.subscribe(move |change| {
         if !same(change.old.map(|old| old.labels()), change.new.map(|new| new.labels())) {
             changed();
         }
     });
+}
+
+/// What targets are made of, of a pod.
+fn place(pod: &Pod) -> (Option<&str>, Option<&str>, &BTreeMap<String, String>) {
+    let status = pod.status.as_ref();
+    let ip = status.and_then(|status| status.pod_ip.as_deref());
+    (ip, status.and_then(|status| status.phase.as_deref()), pod.labels())
 }
 
 /// Nothing that is acted upon has changed.
@@ -113,6 +172,8 @@ async fn reconcile(key: ObjectKey, view: View, applier: Arc<Applier>, clock: Clo
     }
     let namespaces = view.namespaces.list();
     let seen = Seen {
+        discovery: if view.objects.is_some() { Discovery::Files } else { Discovery::Kubernetes },
+        world: view.objects.as_ref().map(Objects::world).unwrap_or_default(),
         set: view.sets.get(&ObjectKey::new(key.namespace.clone(), workload::name(&prometheus))),
         held: held(&view).await?,
         pods: view.pods.list().iter().map(|one| PodMonitor::clone(one)).collect(),

@@ -13,7 +13,8 @@ use tinderbox_api::monitoring::{
 use tinderbox_client::{Note, Plan, Step};
 
 use super::workload;
-use crate::config::{self, Configuration, Held, Rejected};
+use crate::config::{self, Configuration, Discovery, Held, Rejected};
+use crate::discovery::{Group, World};
 use crate::rules;
 use crate::select::{Namespaces, Selection};
 
@@ -28,6 +29,9 @@ pub(super) struct Seen {
     pub(super) rules: Vec<PrometheusRule>,
     pub(super) namespaces: Namespaces,
     pub(super) held: Held,
+    /// How its targets are found, and where they are to be written down, what there is of them.
+    pub(super) discovery: Discovery,
+    pub(super) world: World,
     pub(super) set: Option<Arc<StatefulSet>>,
 }
 
@@ -37,6 +41,7 @@ struct Chosen<'a> {
     services: Vec<&'a ServiceMonitor>,
     configuration: Configuration,
     files: BTreeMap<String, String>,
+    targets: BTreeMap<String, String>,
     rejected_rules: Vec<(&'a PrometheusRule, String)>,
 }
 
@@ -99,7 +104,11 @@ fn choose(seen: &Seen) -> Result<Chosen<'_>, String> {
     let services = selection(&spec.service_monitor_selector, &spec.service_monitor_namespace_selector)
         .of(&seen.services, &seen.namespaces)?;
     let rules = selection(&spec.rule_selector, &spec.rule_namespace_selector).of(&seen.rules, &seen.namespaces)?;
-    let configuration = config::configuration(&seen.prometheus, &pods, &services, &seen.held)?;
+    let configuration = config::configuration(&seen.prometheus, &pods, &services, seen.discovery, &seen.held)?;
+    let targets = match seen.discovery {
+        Discovery::Kubernetes => BTreeMap::new(),
+        Discovery::Files => targets(seen, &pods, &services)?,
+    };
     let (mut files, mut rejected_rules) = (BTreeMap::new(), Vec::new());
     for rule in rules {
         match rules::file(rule) {
@@ -107,7 +116,34 @@ fn choose(seen: &Seen) -> Result<Chosen<'_>, String> {
             Err(why) => rejected_rules.push((rule, why)),
         }
     }
-    Ok(Chosen { pods, services, configuration, files, rejected_rules })
+    Ok(Chosen { pods, services, configuration, files, targets, rejected_rules })
+}
+
+/// The files of targets.
+fn targets(
+    seen: &Seen,
+    pods: &[&PodMonitor],
+    services: &[&ServiceMonitor],
+) -> Result<BTreeMap<String, String>, String> {
+    let text = |groups: Vec<Group>| serde_json::to_string_pretty(&groups).map_err(|error| error.to_string());
+    let mut files = BTreeMap::new();
+    for monitor in pods {
+        let (namespace, name) = (monitor.namespace().unwrap_or_default(), monitor.name_any());
+        let file = config::target_file("podMonitor", &namespace, &name);
+        files.insert(
+            file,
+            text(seen.world.of_pods(&monitor.spec.selector, &monitor.spec.namespace_selector, &namespace)?)?,
+        );
+    }
+    for monitor in services {
+        let (namespace, name) = (monitor.namespace().unwrap_or_default(), monitor.name_any());
+        // One whose role is none is told as rejected.
+        let Ok(role) = config::role(monitor, &seen.prometheus) else { continue };
+        let spec = &monitor.spec;
+        let file = config::target_file("serviceMonitor", &namespace, &name);
+        files.insert(file, text(seen.world.of_services(role, &spec.selector, &spec.namespace_selector, &namespace)?)?);
+    }
+    Ok(files)
 }
 
 /// The objects that there must be; what the pods read before the pods.
@@ -118,6 +154,7 @@ fn wanted(seen: &Seen, chosen: &Chosen<'_>, plan: &mut Plan) -> Result<(), serde
     plan.push(Step::apply(&workload::configuration(prometheus, &chosen.configuration.text)));
     plan.push(Step::apply(&workload::certificates(prometheus, &seen.held)));
     plan.push(Step::apply(&workload::rules(prometheus, chosen.files.clone())));
+    plan.push(Step::apply(&workload::targets(prometheus, chosen.targets.clone())));
     plan.push(Step::apply(&service));
     plan.then();
     plan.push(Step::apply(&set));

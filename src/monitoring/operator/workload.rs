@@ -12,7 +12,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 use tinderbox_api::monitoring::Prometheus;
 
-use crate::config::{CERTIFICATES, Held, RULES};
+use crate::config::{CERTIFICATES, Held, RULES, TARGETS};
 
 /// The image where the object names none.
 const IMAGE: &str = "quay.io/prometheus/prometheus:v2.53.5";
@@ -89,6 +89,15 @@ pub(super) fn rules(prometheus: &Prometheus, files: BTreeMap<String, String>) ->
     }
 }
 
+/// Files of targets.
+pub(super) fn targets(prometheus: &Prometheus, files: BTreeMap<String, String>) -> ConfigMap {
+    ConfigMap {
+        metadata: metadata(prometheus, format!("{}-targets", name(prometheus))),
+        data: Some(files),
+        ..ConfigMap::default()
+    }
+}
+
 /// The Service under which it is reached.
 pub(super) fn service(prometheus: &Prometheus) -> Result<Service, serde_json::Error> {
     let labels = json!({"operated-prometheus": "true"});
@@ -136,7 +145,11 @@ pub(super) fn set(prometheus: &Prometheus, replicas: i32) -> Result<StatefulSet,
     let mount = |name: &str, path: &str, writes: bool| json!({"name": name, "mountPath": path, "readOnly": !writes});
     let files = [mount("config", CONFIGURATION, false), mount("rules", RULES, false)];
     let mut mounts = files.to_vec();
-    mounts.extend([mount("tls-assets", CERTIFICATES, false), mount("db", DATA, true)]);
+    mounts.extend([
+        mount("tls-assets", CERTIFICATES, false),
+        mount("targets", TARGETS, false),
+        mount("db", DATA, true),
+    ]);
     let mut pod = json!({
         "automountServiceAccountToken": true,
         "terminationGracePeriodSeconds": 600,
@@ -162,6 +175,7 @@ pub(super) fn set(prometheus: &Prometheus, replicas: i32) -> Result<StatefulSet,
             {"name": "config", "secret": {"secretName": name}},
             {"name": "rules", "configMap": {"name": format!("{name}-rulefiles-0")}},
             {"name": "tls-assets", "secret": {"secretName": format!("{name}-tls-assets")}},
+            {"name": "targets", "configMap": {"name": format!("{name}-targets")}},
             {"name": "db", "emptyDir": {}},
         ],
     });

@@ -27,6 +27,8 @@ fn seen(spec: Value, endpoint: Value) -> Seen {
             ("monitoring".to_owned(), Default::default()),
         ]),
         held: Held::new(),
+        discovery: Discovery::Files,
+        world: World::default(),
         set: None,
     }
 }
