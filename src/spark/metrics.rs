@@ -24,13 +24,8 @@ const START: [f64; 10] = [30.0, 60.0, 90.0, 120.0, 150.0, 180.0, 210.0, 240.0, 2
 /// The queue of a controller.
 pub(crate) fn queue(config: &Config, controller: &'static str, concurrency: usize) -> Queue<ObjectKey> {
     let labels: &'static [_] = match controller {
-        "spark-application-controller" => {
-            &[("controller", "spark-application-controller"), ("name", "spark-application-controller")]
-        }
-        _ => &[
-            ("controller", "scheduled-spark-application-controller"),
-            ("name", "scheduled-spark-application-controller"),
-        ],
+        "sparkapplication" => &[("controller", "sparkapplication"), ("name", "sparkapplication")],
+        _ => &[("controller", "scheduledsparkapplication"), ("name", "scheduledsparkapplication")],
     };
     controller_queue(&config.metrics, config.clock.clone(), controller, labels, concurrency)
 }

@@ -32,9 +32,10 @@ pub fn register(registry: &Registry, collector: impl Collector + 'static) {
 
 /// Families that are made when they are asked for. `name` tells this one from others of the registry.
 pub fn look(registry: &Registry, name: &str, make: impl Fn() -> Vec<MetricFamily> + Send + Sync + 'static) {
-    match Desc::new(name.to_owned(), "made when asked for".to_owned(), Vec::new(), Default::default()) {
+    let name: String = name.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '_' }).collect();
+    match Desc::new(name, "made when asked for".to_owned(), Vec::new(), Default::default()) {
         Ok(desc) => register(registry, Look { desc, make }),
-        Err(error) => tracing::debug!(%error, "a metric is not added"),
+        Err(error) => tracing::error!(%error, "a metric is not added"),
     }
 }
 

@@ -187,8 +187,8 @@ mod tests {
     #[tokio::test]
     async fn a_queue_tells_what_it_has_seen() {
         let (registry, (clock, hand)) = (Registry::new(), Clock::manual(Timestamp::UNIX_EPOCH));
-        let labels: Labels<'static> = &[("controller", "app"), ("name", "app")];
-        let queue = controller_queue::<&str>(&registry, clock, "app", labels, 4);
+        let labels: Labels<'static> = &[("controller", "app-controller"), ("name", "app-controller")];
+        let queue = controller_queue::<&str>(&registry, clock, "app-controller", labels, 4);
         queue.add("a");
         queue.add("a");
         queue.add("b");
@@ -200,18 +200,18 @@ mod tests {
         hand.advance(Duration::from_secs(1));
         let text = super::super::text(&registry);
         for line in [
-            "workqueue_adds_total{controller=\"app\",name=\"app\"} 2",
-            "workqueue_depth{controller=\"app\",name=\"app\"} 0",
-            "workqueue_retries_total{controller=\"app\",name=\"app\"} 1",
-            "workqueue_unfinished_work_seconds{controller=\"app\",name=\"app\"} 1",
-            "workqueue_longest_running_processor_seconds{controller=\"app\",name=\"app\"} 1",
-            "workqueue_queue_duration_seconds_sum{controller=\"app\",name=\"app\"} 9",
-            "workqueue_work_duration_seconds_sum{controller=\"app\",name=\"app\"} 5",
-            "controller_runtime_reconcile_time_seconds_count{controller=\"app\"} 1",
-            "controller_runtime_reconcile_total{controller=\"app\",result=\"error\"} 1",
-            "controller_runtime_reconcile_total{controller=\"app\",result=\"success\"} 0",
-            "controller_runtime_active_workers{controller=\"app\"} 1",
-            "controller_runtime_max_concurrent_reconciles{controller=\"app\"} 4",
+            "workqueue_adds_total{controller=\"app-controller\",name=\"app-controller\"} 2",
+            "workqueue_depth{controller=\"app-controller\",name=\"app-controller\"} 0",
+            "workqueue_retries_total{controller=\"app-controller\",name=\"app-controller\"} 1",
+            "workqueue_unfinished_work_seconds{controller=\"app-controller\",name=\"app-controller\"} 1",
+            "workqueue_longest_running_processor_seconds{controller=\"app-controller\",name=\"app-controller\"} 1",
+            "workqueue_queue_duration_seconds_sum{controller=\"app-controller\",name=\"app-controller\"} 9",
+            "workqueue_work_duration_seconds_sum{controller=\"app-controller\",name=\"app-controller\"} 5",
+            "controller_runtime_reconcile_time_seconds_count{controller=\"app-controller\"} 1",
+            "controller_runtime_reconcile_total{controller=\"app-controller\",result=\"error\"} 1",
+            "controller_runtime_reconcile_total{controller=\"app-controller\",result=\"success\"} 0",
+            "controller_runtime_active_workers{controller=\"app-controller\"} 1",
+            "controller_runtime_max_concurrent_reconciles{controller=\"app-controller\"} 4",
         ] {
             assert!(text.lines().any(|have| have == line), "{line}\n{text}");
         }

@@ -47,7 +47,7 @@ pub(crate) async fn run(caches: Caches, applier: Applier, config: Config, token:
         services: caches.get_within(),
         members: Members::default(),
     };
-    let queue = metrics::queue(&config, "spark-application-controller", CONCURRENCY);
+    let queue = metrics::queue(&config, "sparkapplication", CONCURRENCY);
     let counts = Metrics::new(&config.metrics, config.clock.clone());
     counts.follow(&view.apps, &view.pods);
     subscribe(&view, &queue);

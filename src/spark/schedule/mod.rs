@@ -22,7 +22,7 @@ const CONCURRENCY: usize = 4;
 pub(crate) async fn run(caches: Caches, applier: Applier, config: Config, token: CancellationToken) -> Result<()> {
     let clock = config.clock.clone();
     let (schedules, apps) = (caches.get_within::<ScheduledSparkApplication>(), caches.get_within::<SparkApplication>());
-    let queue = metrics::queue(&config, "scheduled-spark-application-controller", CONCURRENCY);
+    let queue = metrics::queue(&config, "scheduledsparkapplication", CONCURRENCY);
     schedules.subscribe({
         let queue = queue.clone();
         move |change| queue.add(change.key())
