@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, ResourceExt};
 use tinderbox_api::spark::{ExecutorState, SparkApplication, State, labels};
 use tinderbox_client::metrics::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, controller_queue, counted, look, register,
-    summary,
+    HistogramVec, IntCounterVec, IntGaugeVec, Registry, controller_queue, counted, counter_vec, gauge_vec,
+    histogram_vec, look, summary,
 };
 use tinderbox_client::{Cache, Change, Clock, ObjectKey, Queue};
 
@@ -32,12 +32,8 @@ pub(crate) fn queue(config: &Config, controller: &'static str, concurrency: usiz
 
 /// A client whose requests are counted as client-go counts them.
 pub(crate) fn client(client: &Client, registry: &Registry) -> Client {
-    let options = Opts::new(
-        "rest_client_requests_total",
-        "Number of HTTP requests, partitioned by status code, method, and host.",
-    );
-    let Ok(requests) = IntCounterVec::new(options, &["code", "host", "method"]) else { return client.clone() };
-    register(registry, requests.clone());
+    let help = "Number of HTTP requests, partitioned by status code, method, and host.";
+    let requests = counter_vec(registry, "rest_client_requests_total", help, &["code", "host", "method"]);
     counted(client, move |answer| {
         let code = answer.code.to_string();
         requests.with_label_values(&[code.as_str(), "kubernetes.default.svc", answer.method.as_str()]).inc();
@@ -244,26 +240,16 @@ fn sum(registry: &Registry, name: &'static str, help: &'static str) -> Sum {
     sum
 }
 
-#[expect(clippy::expect_used, reason = "the names are constants, and right")]
 fn counter(registry: &Registry, name: &str, help: &str) -> IntCounterVec {
-    let made = IntCounterVec::new(Opts::new(name, help), &[]).expect("a valid name");
-    register(registry, made.clone());
-    made
+    counter_vec(registry, name, help, &[])
 }
 
-#[expect(clippy::expect_used, reason = "the names are constants, and right")]
 fn gauge(registry: &Registry, name: &str, help: &str) -> IntGaugeVec {
-    let made = IntGaugeVec::new(Opts::new(name, help), &[]).expect("a valid name");
-    register(registry, made.clone());
-    made
+    gauge_vec(registry, name, help, &[])
 }
 
-#[expect(clippy::expect_used, reason = "the names are constants, and right")]
 fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> HistogramVec {
-    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-    let made = HistogramVec::new(options, &[]).expect("valid names and buckets");
-    register(registry, made.clone());
-    made
+    histogram_vec(registry, name, help, buckets, &[])
 }
 
 #[cfg(test)]

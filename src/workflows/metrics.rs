@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, ResourceExt};
 use tinderbox_api::workflows::{CronWorkflow, Phase, Workflow, labels};
 use tinderbox_client::metrics::{
-    Histogram, HistogramOpts, HistogramVec, IntCounterVec, MetricFamily, Opts, QueueStyle, Registry, counted, counter,
-    counters, gauge, gauges, look, register, styled_queue,
+    Histogram, HistogramVec, IntCounterVec, MetricFamily, QueueStyle, Registry, counted, counter, counter_vec,
+    counters, gauge, gauges, histogram_vec, look, styled_queue,
 };
 use tinderbox_client::{Cache, Change, Clock, ObjectKey, Queue};
 
@@ -78,13 +78,13 @@ fn busy(registry: &Registry, name: &'static str, queue: &Queue<ObjectKey>) {
 /// A client whose requests are counted.
 pub(crate) fn client(client: &Client, registry: &Registry) -> Client {
     let labels = ["kind", "verb", "status_code"];
-    let total = counter_of(
+    let total = counter_vec(
         registry,
         "argo_workflows_k8s_request_total",
         "A counter of the number of API requests sent to the Kubernetes API",
         &labels,
     );
-    let duration = histogram_of(
+    let duration = histogram_vec(
         registry,
         "argo_workflows_k8s_request_duration",
         "A histogram recording the API requests sent to the Kubernetes API",
@@ -102,7 +102,7 @@ pub(crate) fn client(client: &Client, registry: &Registry) -> Client {
 /// Where it is written down how long each look at a workflow takes.
 pub(crate) fn operations(registry: &Registry) -> Histogram {
     let name = "argo_workflows_operation_duration_seconds";
-    histogram_of(registry, name, "A histogram of durations of operations", &OPERATIONS, &[])
+    histogram_vec(registry, name, "A histogram of durations of operations", &OPERATIONS, &[])
         .with_label_values::<&str>(&[])
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn follow(config: &Config, workflows: &Cache<Workflow>, pods: &Cache<
 
 /// Counts the workflows that schedules start, and what keeps schedules from it.
 pub(crate) fn follow_schedules(registry: &Registry, crons: &Cache<CronWorkflow>, workflows: &Cache<Workflow>) {
-    let triggered = counter_of(
+    let triggered = counter_vec(
         registry,
         "argo_workflows_cronworkflows_triggered_total",
         "A counter of the total number of times a CronWorkflow has been triggered",
@@ -132,7 +132,7 @@ pub(crate) fn follow_schedules(registry: &Registry, crons: &Cache<CronWorkflow>,
             triggered.with_label_values(&[name.as_str(), &workflow.namespace().unwrap_or_default()]).inc();
         }
     });
-    let errors = counter_of(
+    let errors = counter_vec(
         registry,
         "argo_workflows_error_count",
         "A counter of certain errors incurred by the controller by cause",
@@ -172,25 +172,25 @@ impl Counts {
         let template = ["name", "namespace", "cluster_scope"];
         Self {
             clock: config.clock.clone(),
-            workflows: counter_of(
+            workflows: counter_vec(
                 registry,
                 "argo_workflows_total_count",
                 "A counter of workflows that have entered each phase for tracking them through their life-cycle, by namespace",
                 &["phase", "namespace"],
             ),
-            pods: counter_of(
+            pods: counter_vec(
                 registry,
                 "argo_workflows_pods_total_count",
                 "Total number of pods that have entered each phase",
                 &["phase", "namespace"],
             ),
-            templates: counter_of(
+            templates: counter_vec(
                 registry,
                 "argo_workflows_workflowtemplate_triggered_total",
                 "A counter of workflows using `workflowTemplateRef` only, as they enter each phase",
                 &["name", "namespace", "cluster_scope", "phase"],
             ),
-            runtimes: histogram_of(
+            runtimes: histogram_vec(
                 registry,
                 "argo_workflows_workflowtemplate_runtime",
                 "A histogram of the runtime of workflows using `workflowTemplateRef` only",
@@ -274,21 +274,6 @@ fn phases(workflows: &[Arc<Workflow>], pods: &[Arc<Pod>]) -> Vec<MetricFamily> {
     let mut version = counters("argo_workflows_version", "Build metadata for this Controller");
     counter(&mut version, &[("version", concat!("tinderbox-", env!("CARGO_PKG_VERSION")))], 1.0);
     vec![family, of_pods, conditions, leader, version]
-}
-
-#[expect(clippy::expect_used, reason = "the names are constants, and right")]
-fn counter_of(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    let made = IntCounterVec::new(Opts::new(name, help), labels).expect("valid names");
-    register(registry, made.clone());
-    made
-}
-
-#[expect(clippy::expect_used, reason = "the names are constants, and right")]
-fn histogram_of(registry: &Registry, name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> HistogramVec {
-    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-    let made = HistogramVec::new(options, labels).expect("valid names and buckets");
-    register(registry, made.clone());
-    made
 }
 
 #[cfg(test)]

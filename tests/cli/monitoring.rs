@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::output::{compare, documented};
 use crate::program::Cluster;
 
-/// A workflow of a template, and an application whose only task kills the JVM of its executor.
+/// A workflow of a template, and an application whose executors cannot start.
 const RUNS: &str = r#"
 apiVersion: argoproj.io/v1alpha1
 kind: WorkflowTemplate
@@ -34,38 +34,24 @@ spec:
     - name: main
       script: {image: busybox, command: [sh], source: "exit 3"}
 ---
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: killer, namespace: spark-jobs}
-data:
-  killer.py: |
-    import os, signal
-    from pyspark.sql import SparkSession
-    def kill(_):
-        os.kill(os.getppid(), signal.SIGKILL)
-    SparkSession.builder.getOrCreate().sparkContext.parallelize([0], 1).foreach(kill)
----
 apiVersion: sparkoperator.k8s.io/v1beta2
 kind: SparkApplication
-metadata: {name: killer, namespace: spark-jobs}
+metadata: {name: doomed, namespace: spark-jobs}
 spec:
   type: Python
   sparkVersion: 4.0.1
   image: apache/spark:4.0.1
-  mainApplicationFile: local:///opt/jobs/killer.py
+  mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py
   sparkConf:
-    spark.python.use.daemon: "false"
-    spark.task.maxFailures: "1"
+    spark.executor.maxNumFailures: "1"
     spark.kubernetes.executor.deleteOnTermination: "false"
-  volumes: [{name: jobs, configMap: {name: killer}}]
   driver:
     cores: 1
     coreRequest: 200m
     memory: 512m
-    serviceAccount: hello-spark-operator
-    volumeMounts: [{name: jobs, mountPath: /opt/jobs}]
+    serviceAccount: hello-spark-operator-driver
     securityContext: &closed {allowPrivilegeEscalation: false, runAsNonRoot: true, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
-  executor: {instances: 1, cores: 1, coreRequest: 200m, memory: 512m, securityContext: *closed}
+  executor: {javaOptions: "-XX:NoSuchOption", instances: 1, cores: 1, coreRequest: 200m, memory: 512m, securityContext: *closed}
 "#;
 
 /// What is scraped: namespace, port of the node, and how many complaints Prometheus' judge has about upstream's names.
@@ -110,7 +96,7 @@ fn dashboards_show_what_ran_and_alerts_fire() {
     };
     wait("workflow/said", "{.status.phase}=Succeeded");
     wait("workflow/refused", "{.status.phase}=Failed");
-    wait("sparkapplication/killer", "{.status.applicationState.state}=FAILED");
+    wait("sparkapplication/doomed", "{.status.applicationState.state}=FAILED");
 
     // Every query of every panel that is not upstream's alone has data.
     let checked = cluster.run(&["dashboards", "check", "--wait", "120s", "-o", "json"]).json(0);

@@ -7,7 +7,8 @@ mod requests;
 use prometheus::core::{Collector, Desc};
 pub use prometheus::proto::MetricFamily;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricType, Summary};
-pub use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+pub use prometheus::{Histogram, HistogramVec, IntCounterVec, IntGaugeVec, Registry};
+use prometheus::{HistogramOpts, Opts};
 
 pub use queue::{QueueStyle, controller_queue, styled_queue};
 pub use requests::{Answered, counted};
@@ -28,6 +29,39 @@ pub fn register(registry: &Registry, collector: impl Collector + 'static) {
     if let Err(error) = registry.register(Box::new(collector)) {
         tracing::debug!(%error, "a metric is not added");
     }
+}
+
+/// A counter with these labels, in the registry.
+///
+/// # Panics
+/// When a name is none: names are constants.
+#[must_use]
+pub fn counter_vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    added(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+/// A gauge with these labels, in the registry.
+///
+/// # Panics
+/// When a name is none: names are constants.
+#[must_use]
+pub fn gauge_vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    added(registry, IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+/// A histogram with these buckets and labels, in the registry.
+///
+/// # Panics
+/// When a name is none, or the buckets are not in order: they are constants.
+#[must_use]
+pub fn histogram_vec(registry: &Registry, name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> HistogramVec {
+    added(registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
+}
+
+fn added<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let made = made.unwrap_or_else(|error| panic!("a metric that cannot be: {error}"));
+    register(registry, made.clone());
+    made
 }
 
 /// Families that are made when they are asked for. `name` tells this one from others of the registry.

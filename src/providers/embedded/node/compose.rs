@@ -24,7 +24,6 @@ use tinderbox_kubelet::image::{Images, Quiet, cache_dir, language_folders};
 use tinderbox_kubelet::runtime::Runtime;
 use tinderbox_kubelet::sandbox::{Place, PlaceConfig, PlaceError};
 use tinderbox_kubelet::{Kubelet, KubeletConfig, capacity_of_machine};
-use tinderbox_platform::monitoring::{self, config::Discovery};
 use tinderbox_platform::{Account, PROMETHEUS_OPERATOR};
 use tinderbox_store::{OpenError, Options, Store};
 use tokio_util::sync::CancellationToken;
@@ -129,8 +128,12 @@ impl Cluster {
             tinderbox_platform::gitops(&client, Clock::system(), project, &controllers, &token);
         }
         let metrics = tinderbox_platform::Metrics::default();
-        let operator = account(PROMETHEUS_OPERATOR);
-        monitoring::spawn(&operator, Clock::system(), Discovery::Files, &controllers, &token);
+        exporters::watch_for_monitoring(
+            client("system:tinderbox", MASTERS, "tinderbox"),
+            account(PROMETHEUS_OPERATOR),
+            &controllers,
+            &token,
+        );
         tinderbox_platform::spawn(account, Clock::system(), &[], &metrics, &controllers, &token);
         exporters::serve(exporting, metrics, &caches, &controllers, &token)?;
         let node = node_name(folder.name());
