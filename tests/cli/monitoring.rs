@@ -51,7 +51,7 @@ spec:
     memory: 512m
     serviceAccount: hello-spark-operator-driver
     securityContext: &closed {allowPrivilegeEscalation: false, runAsNonRoot: true, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
-  executor: {javaOptions: "-XX:NoSuchOption", instances: 1, cores: 1, coreRequest: 200m, memory: 512m, securityContext: *closed}
+  executor: {javaOptions: "-javaagent:/nothing.jar", instances: 1, cores: 1, coreRequest: 200m, memory: 512m, securityContext: *closed}
 "#;
 
 /// What is scraped: namespace, port of the node, and how many complaints Prometheus' judge has about upstream's names.
