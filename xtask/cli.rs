@@ -125,6 +125,9 @@ pub(crate) enum Verb {
     /// The workflows of a cluster: what there is, one as a tree, submit, stop, resume; and lint for files.
     #[command(subcommand)]
     Workflow(WorkflowAction),
+    /// Whether the dashboards and alerts of the project show anything on a cluster with a Prometheus.
+    #[command(subcommand)]
+    Dashboards(DashboardsAction),
     /// The virtual nodes of the cluster: list them, kill one, start it again.
     Node(Node),
 }
@@ -157,6 +160,9 @@ pub(crate) struct Target {
     /// Do not ask before something is brought into an existing cluster.
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Parts to bring beside the platform, such as `monitoring`: folders of `manifests/clusters/local`.
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    pub(crate) with: Vec<String>,
 }
 
 /// `run`.
@@ -391,6 +397,20 @@ pub(crate) struct Node {
     /// What to do.
     #[command(subcommand)]
     pub(crate) action: Option<NodeAction>,
+}
+
+/// What to do with dashboards.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DashboardsAction {
+    /// Ask Prometheus every query of every panel, and every alert without its threshold; fail when one has no data.
+    Check {
+        /// Ask again until all have data, for this long, as in `90s`.
+        #[arg(long, value_name = "TIME", value_parser = tinderbox::scenario::parse_duration)]
+        wait: Option<std::time::Duration>,
+        /// The Service of Prometheus, as `NAMESPACE/NAME:PORT`.
+        #[arg(long, value_name = "SERVICE", default_value = "monitoring/prometheus-operated:9090")]
+        prometheus: String,
+    },
 }
 
 /// What to do with workflows.

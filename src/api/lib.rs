@@ -12,6 +12,7 @@ pub mod crd;
 pub mod cron;
 pub mod gitops;
 pub mod manifest;
+pub mod monitoring;
 pub mod names;
 pub mod pools;
 pub mod quantity;

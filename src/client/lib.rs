@@ -1,5 +1,5 @@
 //! What every controller stands on: a clock, shared caches of watched objects, a level-triggered runner, plans and the one
-//! loop that applies them, and events. It knows a `kube::Client` and nothing of who answers it.
+//! loop that applies them, events, and metrics. It knows a `kube::Client` and nothing of who answers it.
 
 pub mod applier;
 pub mod cache;
@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod key;
 pub mod leader;
+pub mod metrics;
 pub mod patch;
 pub mod plan;
 pub mod queue;

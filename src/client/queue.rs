@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus::Histogram;
 use tokio::sync::Notify;
 
 use crate::Clock;
@@ -35,7 +36,45 @@ struct Shared<T> {
     wake: Notify,
 }
 
+/// Where it is written down how long keys wait and how long they are worked on.
+#[derive(Debug, Default)]
+pub struct Times {
+    /// From when a key wants work until it is taken.
+    pub waited: Option<Histogram>,
+    /// From when it is taken until that work ends.
+    pub worked: Vec<Histogram>,
+}
+
+/// What a queue has seen, and how it stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Keys that were marked and were not before.
+    pub adds: u64,
+    /// Keys that wait to be taken.
+    pub depth: usize,
+    /// Keys that are worked on.
+    pub busy: usize,
+    /// Keys that come again after a failure, or at a time that their work asked for.
+    pub retries: u64,
+    /// Works that went well.
+    pub done: u64,
+    /// Works that went well and asked for another time.
+    pub appointed: u64,
+    /// Works that failed.
+    pub failed: u64,
+    /// How long the keys that are worked on have been so, all together.
+    pub unfinished: Duration,
+    /// The longest of these.
+    pub longest: Duration,
+}
+
 struct State<T> {
+    times: Times,
+    numbers: Numbers,
+    /// Since when keys that wait do so.
+    since: HashMap<T, Timestamp>,
+    /// Since when keys are worked on.
+    began: HashMap<T, Timestamp>,
     ready: VecDeque<T>,
     /// In `ready`, or marked while in `working`.
     marked: HashSet<T>,
@@ -54,9 +93,19 @@ impl<T: Item> Queue<T> {
     /// An empty queue.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
+        Self::observed(clock, Times::default())
+    }
+
+    /// An empty queue that writes down how long things take.
+    #[must_use]
+    pub fn observed(clock: Clock, times: Times) -> Self {
         Self(Arc::new(Shared {
             clock,
             state: Mutex::new(State {
+                times,
+                numbers: Numbers::default(),
+                since: HashMap::new(),
+                began: HashMap::new(),
                 ready: VecDeque::new(),
                 marked: HashSet::new(),
                 working: HashSet::new(),
@@ -73,7 +122,8 @@ impl<T: Item> Queue<T> {
 
     /// Marks a key as wanting work now.
     pub fn add(&self, key: T) {
-        self.state().mark(key);
+        let now = self.0.clock.now();
+        self.state().mark(key, now);
         self.0.wake.notify_one();
     }
 
@@ -95,14 +145,15 @@ impl<T: Item> Queue<T> {
     pub async fn next(&self) -> T {
         loop {
             let due = {
+                let now = self.0.clock.now();
                 let mut state = self.state();
-                state.ripen(self.0.clock.now());
+                state.ripen(now);
                 if let Some(key) = state.ready.pop_front() {
                     state.marked.remove(&key);
                     if state.own.remove(&key) {
                         state.cancel(&key);
                     }
-                    state.working.insert(key.clone());
+                    state.take(&key, now);
                     return key;
                 }
                 state.later.peek().map(|Reverse((at, _))| *at)
@@ -119,12 +170,18 @@ impl<T: Item> Queue<T> {
 
     /// Ends the work on a key that went well. It comes again at `again`, or earlier if that was asked for meanwhile.
     pub fn finish(&self, key: &T, again: Option<Timestamp>) {
+        let now = self.0.clock.now();
         let mut state = self.state();
         state.failures.remove(key);
-        if let Some(at) = again {
-            state.appoint_own(key, at);
+        match again {
+            Some(at) => {
+                state.appoint_own(key, at);
+                state.numbers.appointed += 1;
+                state.numbers.retries += 1;
+            }
+            None => state.numbers.done += 1,
         }
-        state.release(key);
+        state.release(key, now);
         self.0.wake.notify_one();
     }
 
@@ -136,9 +193,26 @@ impl<T: Item> Queue<T> {
         *failures = failures.saturating_add(1);
         let pause = FIRST_BACKOFF.saturating_mul(1 << (*failures - 1).min(20)).min(LAST_BACKOFF);
         state.appoint_own(key, after(now, pause));
-        state.release(key);
+        state.numbers.failed += 1;
+        state.numbers.retries += 1;
+        state.release(key, now);
         self.0.wake.notify_one();
         pause
+    }
+
+    /// What it has seen, and how it stands.
+    #[must_use]
+    pub fn numbers(&self) -> Numbers {
+        let now = self.0.clock.now();
+        let state = self.state();
+        let lasting = state.began.values().map(|began| between(*began, now));
+        Numbers {
+            depth: state.ready.len(),
+            busy: state.working.len(),
+            unfinished: lasting.clone().sum(),
+            longest: lasting.max().unwrap_or_default(),
+            ..state.numbers
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -147,13 +221,34 @@ impl<T: Item> Queue<T> {
 }
 
 impl<T: Item> State<T> {
-    fn mark(&mut self, key: T) {
-        if self.marked.insert(key.clone()) && !self.working.contains(&key) {
+    fn mark(&mut self, key: T, now: Timestamp) {
+        if !self.marked.insert(key.clone()) {
+            return;
+        }
+        self.numbers.adds += 1;
+        if self.times.waited.is_some() {
+            self.since.insert(key.clone(), now);
+        }
+        if !self.working.contains(&key) {
             self.ready.push_back(key);
         }
     }
 
-    fn release(&mut self, key: &T) {
+    fn take(&mut self, key: &T, now: Timestamp) {
+        if let (Some(since), Some(waited)) = (self.since.remove(key), &self.times.waited) {
+            waited.observe(between(since, now).as_secs_f64());
+        }
+        if !self.times.worked.is_empty() {
+            self.began.insert(key.clone(), now);
+        }
+        self.working.insert(key.clone());
+    }
+
+    fn release(&mut self, key: &T, now: Timestamp) {
+        if let Some(began) = self.began.remove(key) {
+            let took = between(began, now).as_secs_f64();
+            self.times.worked.iter().for_each(|worked| worked.observe(took));
+        }
         if self.working.remove(key) && self.marked.contains(key) {
             self.ready.push_back(key.clone());
         }
@@ -198,10 +293,15 @@ impl<T: Item> State<T> {
             if let Some(key) = self.tickets.remove(&ticket) {
                 self.ticket_of.remove(&key);
                 self.own.remove(&key);
-                self.mark(key);
+                self.mark(key, now);
             }
         }
     }
+}
+
+/// From one moment to a later one.
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ pub struct Project {
     pub choice: Choice,
     /// Which platform `up` brings.
     pub flavour: Flavour,
+    /// Parts that `up` brings beside the platform: folders of `manifests/clusters/local`.
+    pub with: Vec<String>,
     home: PathBuf,
 }
 
@@ -107,6 +109,7 @@ impl Project {
             asked: place.provider,
             choice: place.choice.clone(),
             flavour: place.flavour,
+            with: Vec::new(),
             home,
         })
     }
@@ -245,6 +248,30 @@ impl Project {
     #[must_use]
     pub fn repository(&self) -> PathBuf {
         Repository::at(&self.root).root().to_owned()
+    }
+
+    /// The manifests of the parts that `up` brings beside the platform.
+    ///
+    /// # Errors
+    /// When there is no part of a name; with the near one, if there is one.
+    pub fn parts(&self) -> Result<Vec<PathBuf>, Error> {
+        let root = self.roots().join("local");
+        let mut known = names_in(&root, |path| path.is_dir().then(|| path.file_name())?);
+        // What the root Application leads to comes anyway.
+        known.retain(|name| name != "apps");
+        self.with
+            .iter()
+            .map(|part| match known.contains(part) {
+                true => Ok(root.join(part)),
+                false => {
+                    let hint = match suggest::nearest(part, known.iter().map(String::as_str)) {
+                        Some(near) => format!("did you mean {near:?}?"),
+                        None => format!("parts: {}", known.join(", ")),
+                    };
+                    Err(Error::Usage { message: format!("there is no part called {part:?}"), hint: Some(hint) })
+                }
+            })
+            .collect()
     }
 
     /// What an argument of `run` means: the name of an app, or a path.

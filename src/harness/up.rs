@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, ObjectName, Talk};
 use crate::gitops;
-use crate::manifest::Object;
+use crate::manifest::{self, Object};
 use crate::project::Project;
 
 /// A cluster that is up.
@@ -70,9 +70,10 @@ pub struct UpPlan {
 /// When the state or the manifests cannot be read.
 pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
     let place = project.provider("up")?;
+    parts_belong(project, &place)?;
     let scope = place.scope()?;
     let mut plan = place.plan().await?;
-    let Platform { objects, children, .. } = platform(project, place.name(), &scope)?;
+    let Platform { objects, children, parts, .. } = platform(project, place.name(), &scope)?;
     match &place {
         AnyProvider::Existing(existing) => {
             let cluster = Cluster::with(&project.cluster, existing.client().await?);
@@ -91,6 +92,7 @@ pub async fn plan(project: &Project) -> Result<UpPlan, Error> {
                 let names: Vec<String> = child.objects.iter().map(|object| object.name().to_string()).collect();
                 format!("sync application/{}: {}", child.name, names.join(", "))
             }));
+            plan.steps.extend(parts.iter().map(|object| format!("apply {}", object.name())));
         }
     }
     if beside::of(&place).is_some() && !objects.is_empty() {
@@ -112,6 +114,8 @@ pub(crate) struct Platform {
     pub(crate) objects: Vec<Object>,
     /// The applications that bring the rest. In a cluster that is not ours there are none: whose each object is has to be seen there.
     pub(crate) children: Vec<gitops::Child>,
+    /// Parts that were asked for beside it, which may stand upon what the applications bring.
+    parts: Vec<Object>,
     /// Definitions of kinds that must be there already.
     definitions: Vec<String>,
 }
@@ -120,15 +124,32 @@ impl Platform {
     /// The names of all that is brought.
     fn names(&self) -> Vec<ObjectName> {
         let synced = self.children.iter().flat_map(|child| &child.objects);
-        self.objects.iter().chain(synced).map(Object::name).collect()
+        self.objects.iter().chain(synced).chain(&self.parts).map(Object::name).collect()
     }
+}
+
+/// Parts are made for the local place: what they say of addresses holds nowhere else.
+fn parts_belong(project: &Project, place: &AnyProvider) -> Result<(), Error> {
+    if project.with.is_empty() || place.name() == ProviderName::Embedded {
+        return Ok(());
+    }
+    let message = format!("--with {}: parts are of the local place alone", project.with.join(","));
+    let hint = "docs/monitoring.md says how monitoring comes into other places".to_owned();
+    Err(Error::Usage { message, hint: Some(hint) })
 }
 
 pub(crate) fn platform(project: &Project, place: ProviderName, scope: &Scope) -> Result<Platform, Error> {
     let Some(root) = project.platform(place) else { return Ok(Platform::default()) };
     let plan = gitops::expand(&project.repository(), &root)?;
     let mut platform = match (&scope.owner, &scope.namespace) {
-        (None, _) => Platform { objects: plan.root, children: plan.children, definitions: Vec::new() },
+        (None, _) => {
+            let mut parts = Vec::new();
+            for part in project.parts()? {
+                parts.extend(manifest::load(&part)?);
+            }
+            apply::in_order(&mut parts);
+            Platform { objects: plan.root, children: plan.children, parts, definitions: Vec::new() }
+        }
         (Some(_), None) => Platform { objects: plan.objects(), ..Platform::default() },
         (Some(_), Some(namespace)) => {
             let (objects, definitions) = claim::within(plan.objects(), namespace);
@@ -153,6 +174,7 @@ pub async fn up(
     let began = Instant::now();
     // Broken files are found before anything is started.
     let place = project.provider(verb)?;
+    parts_belong(project, &place)?;
     let scope = place.scope()?;
     let platform = platform(project, place.name(), &scope)?;
     let objects = &platform.objects;
@@ -191,6 +213,7 @@ pub async fn up(
             talk.tell(Event::Step("syncing the platform".to_owned()));
             gitops::settle(&cluster, &platform.children.iter().map(|child| child.name.clone()).collect()).await?;
         }
+        apply::apply(&cluster, &platform.parts, "default", talk).await?;
         Ok(cluster)
     };
     let settled = async {

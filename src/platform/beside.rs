@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::account::{self, Account, AccountError};
-use crate::{ACCOUNTS, APPLICATION_CONTROLLER, SPARK_OPERATOR, gitops, spawn};
+use crate::{ACCOUNTS, APPLICATION_CONTROLLER, Metrics, SPARK_OPERATOR, gitops, spawn};
 
 /// The lease that says which of several processes works.
 const LEASE: &str = "tinderbox-platform";
@@ -79,7 +79,8 @@ pub async fn beside(
                 let rest = async {
                     clients.wait(&accounts, &spawned, &whole).await;
                     let known = clients.known;
-                    spawn(|account| known[account.name].clone(), Clock::system(), &namespaces, &parts, &leading);
+                    let (client, metrics) = (|account: Account| known[account.name].clone(), Metrics::default());
+                    spawn(client, Clock::system(), &namespaces, &metrics, &parts, &leading);
                 };
                 tokio::select! {
                     () = rest => (),

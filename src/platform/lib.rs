@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use kube::Client;
 use tinderbox_client::Clock;
+use tinderbox_client::metrics::Registry;
+pub use tinderbox_monitoring as monitoring;
 pub use tinderbox_spark::run_at;
 pub use tinderbox_workflows as workflows;
 use tokio_util::sync::CancellationToken;
@@ -31,22 +33,42 @@ pub const APPLICATION_CONTROLLER: Account =
 /// The namespace of applications and their projects.
 pub const ARGOCD: &str = "argocd";
 
+/// What the controller of Prometheuses acts as. See `manifests/platform/monitoring`.
+pub const PROMETHEUS_OPERATOR: Account =
+    Account { namespace: Cow::Borrowed("monitoring"), name: "prometheus-operator" };
+
 /// What the parts act as that serve jobs.
 pub(crate) const ACCOUNTS: [Account; 2] = [SPARK_OPERATOR, WORKFLOW_CONTROLLER];
 
-/// Starts every part that serves jobs, each with the client that `client` gives for its account; they run on `tracker` until `token` is
-/// cancelled. A part whose kinds are not defined yet waits for them. They look at these namespaces alone, or at all when none is named.
+/// Where the parts count what they do, each as an exporter of its own.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// The Spark operator's.
+    pub spark: Registry,
+    /// The controllers' of workflows.
+    pub workflows: Registry,
+}
+
+/// Starts every part that serves jobs, each with the client that `client` gives for its account, and its numbers in `metrics`; they run on `tracker`
+/// until `token` is cancelled. A part whose kinds are not defined yet waits for them. They look at these namespaces alone, or at all when none is named.
 pub fn spawn(
     client: impl Fn(Account) -> Client,
     clock: Clock,
     namespaces: &[String],
+    metrics: &Metrics,
     tracker: &TaskTracker,
     token: &CancellationToken,
 ) {
-    let spark =
-        tinderbox_spark::Config { namespaces: namespaces.to_vec(), ..tinderbox_spark::Config::new(clock.clone()) };
+    let spark = tinderbox_spark::Config {
+        namespaces: namespaces.to_vec(),
+        metrics: metrics.spark.clone(),
+        ..tinderbox_spark::Config::new(clock.clone())
+    };
     tinderbox_spark::spawn(&client(SPARK_OPERATOR), spark, tracker, token);
-    let workflows =
-        tinderbox_workflows::Config { namespaces: namespaces.to_vec(), ..tinderbox_workflows::Config::new(clock) };
+    let workflows = tinderbox_workflows::Config {
+        namespaces: namespaces.to_vec(),
+        metrics: metrics.workflows.clone(),
+        ..tinderbox_workflows::Config::new(clock)
+    };
     tinderbox_workflows::spawn(&client(WORKFLOW_CONTROLLER), workflows, tracker, token);
 }

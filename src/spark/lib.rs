@@ -3,6 +3,7 @@
 
 mod controller;
 pub mod defaults;
+mod metrics;
 mod schedule;
 pub mod submission;
 pub mod validation;
@@ -10,6 +11,7 @@ pub mod validation;
 use futures::FutureExt;
 use kube::Client;
 pub use schedule::run_at;
+use tinderbox_client::metrics::Registry;
 use tinderbox_client::{Applier, Caches, Clock, Recorder, error::chain};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +27,8 @@ pub struct Config {
     pub master: String,
     /// The namespaces that it works in; every one, when there is none.
     pub namespaces: Vec<String>,
+    /// Where it is counted what is done.
+    pub metrics: Registry,
 }
 
 impl Config {
@@ -36,6 +40,7 @@ impl Config {
             user: "spark".to_owned(),
             master: "k8s://https://kubernetes.default.svc:443".to_owned(),
             namespaces: Vec::new(),
+            metrics: Registry::new(),
         }
     }
 }
@@ -61,10 +66,11 @@ fn operate(
     tracker: &TaskTracker,
     token: &CancellationToken,
 ) {
+    let client = &metrics::client(client, &config.metrics);
     let caches = Caches::within(namespace, client.clone(), tracker.clone(), token.clone());
     let recorder = Recorder::new(client.clone(), NAME, config.clock.clone(), tracker, token.clone());
     let applier = Applier::new(caches.clone(), recorder, NAME);
-    let schedules = schedule::run(caches.clone(), applier.clone(), config.clock.clone(), token.clone());
+    let schedules = schedule::run(caches.clone(), applier.clone(), config.clone(), token.clone());
     let applications = controller::run(caches, applier, config, token.clone());
     for (kind, run) in [("ScheduledSparkApplication", schedules.boxed()), ("SparkApplication", applications.boxed())] {
         let token = token.clone();

@@ -9,6 +9,7 @@ pub mod expr;
 mod jsonpath;
 pub mod lint;
 pub mod locks;
+mod metrics;
 pub mod names;
 mod operate;
 mod outlet;
@@ -22,6 +23,7 @@ mod scenarios;
 
 use futures::FutureExt;
 use kube::Client;
+use tinderbox_client::metrics::Registry;
 use tinderbox_client::{Applier, Caches, Clock, Recorder, error::chain};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,13 +38,15 @@ pub struct Config {
     pub clock: Clock,
     /// The namespaces that they work in; every one, when there is none.
     pub namespaces: Vec<String>,
+    /// Where it is counted what is done.
+    pub metrics: Registry,
 }
 
 impl Config {
     /// The usual one.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, namespaces: Vec::new() }
+        Self { clock, namespaces: Vec::new(), metrics: Registry::new() }
     }
 }
 
@@ -68,10 +72,11 @@ fn control(
     token: &CancellationToken,
 ) {
     let whole = namespace.is_none();
+    let client = &metrics::client(client, &config.metrics);
     let caches = Caches::within(namespace, client.clone(), tracker.clone(), token.clone());
     let recorder = Recorder::new(client.clone(), NAME, config.clock.clone(), tracker, token.clone());
     let applier = Applier::new(caches.clone(), recorder, NAME);
-    let crons = cron::run(caches.clone(), applier.clone(), config.clock.clone(), token.clone());
+    let crons = cron::run(caches.clone(), applier.clone(), config.clone(), token.clone());
     let workflows = controller::run(caches, applier, config, whole, token.clone());
     for (kind, run) in [("CronWorkflow", crons.boxed()), ("Workflow", workflows.boxed())] {
         let token = token.clone();

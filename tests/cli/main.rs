@@ -16,6 +16,7 @@ mod kubectl;
 mod load;
 mod machine;
 mod mistakes;
+mod monitoring;
 mod names;
 mod nodes;
 mod output;

@@ -1,5 +1,6 @@
 //! Reports as tables for people. Pure functions from a report to text.
 
+mod dashboards;
 mod gitops;
 mod runs;
 mod workflows;
@@ -21,6 +22,7 @@ use tinderbox::snapshot::{RestoreReport, SaveReport};
 use tinderbox::status::{Line, StatusReport};
 use tinderbox::up::{DownReport, UpPlan, UpReport};
 
+pub(crate) use dashboards::dashboards;
 pub(crate) use gitops::{app, diff, rendered, synced, verified};
 pub(crate) use runs::{e2e, everywhere, inquiry, run};
 pub(crate) use workflows::{linted, workflow, workflows};

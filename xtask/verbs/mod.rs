@@ -5,6 +5,7 @@ mod beside;
 mod conformance;
 mod consent;
 mod console;
+mod dashboards;
 mod doctor;
 mod down;
 mod e2e;
@@ -84,7 +85,8 @@ fn context(common: &Common, verb: &Verb, ui: Ui) -> Result<Context, Error> {
         _ => Target::default(),
     };
     let choice = Choice { context: target.context, production: target.production, namespace: target.namespace };
-    let project = Project::open(&Place {
+    let with = target.with;
+    let mut project = Project::open(&Place {
         project: common.project.clone(),
         config: common.config.clone(),
         cluster: common.name.clone(),
@@ -95,6 +97,7 @@ fn context(common: &Common, verb: &Verb, ui: Ui) -> Result<Context, Error> {
             cli::Platform::None => Flavour::None,
         },
     })?;
+    project.with = with;
     Ok(Context { ui, project, places: common.provider.clone() })
 }
 
@@ -135,6 +138,7 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         Verb::Down(arguments) => down::run(context, arguments).await,
         Verb::Node(arguments) => node::run(context, arguments).await,
         Verb::Workflow(action) => workflow::run(context, action).await,
+        Verb::Dashboards(action) => dashboards::run(context, action).await,
         Verb::Reaper(arguments) => beside::reaper(context, arguments).await,
         Verb::Up(_)
         | Verb::Run(_)

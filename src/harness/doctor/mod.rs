@@ -73,6 +73,7 @@ pub async fn doctor(project: &Project) -> DoctorReport {
     findings.extend(machine::limits(project));
     findings.push(machine::port(project).await);
     findings.push(programs::kubectl().await);
+    findings.push(programs::prometheus().await);
     findings.extend([engine, kind]);
     findings.extend(orphans);
     findings.push(programs::contexts());

@@ -80,6 +80,21 @@ pub(super) async fn kubectl() -> Finding {
     }
 }
 
+/// Prometheus, which only `--with monitoring` runs, and which apt fetches where it is not installed.
+pub(super) async fn prometheus() -> Finding {
+    const WHAT: &str = "Prometheus";
+    let mend = || {
+        Some("sudo apt install prometheus; only `up --with monitoring` needs it, and fetches it otherwise".to_owned())
+    };
+    let Ok(program) = which::which("prometheus") else {
+        return Finding::lack(WHAT, Need::Optional, "there is none in PATH", mend());
+    };
+    match ask(&program, &["--version"]).await {
+        Ok(said) => Finding::good(WHAT, Need::Optional, said.lines().next().unwrap_or_default()),
+        Err(why) => Finding::lack(WHAT, Need::Optional, why, mend()),
+    }
+}
+
 /// A container engine, which only clusters in one need.
 pub(super) async fn engine() -> Finding {
     const WHAT: &str = "container engine";

@@ -6,7 +6,7 @@ mod members;
 mod notes;
 mod observed;
 mod plan;
-mod pods;
+pub(crate) mod pods;
 mod reset;
 mod retry;
 mod submit;
@@ -22,7 +22,8 @@ use tinderbox_client::{Applier, Cache, Caches, ObjectKey, Queue, Result, Runner}
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::Config;
+use crate::metrics::Metrics;
+use crate::{Config, metrics};
 use members::Members;
 use observed::Observed;
 
@@ -46,7 +47,9 @@ pub(crate) async fn run(caches: Caches, applier: Applier, config: Config, token:
         services: caches.get_within(),
         members: Members::default(),
     };
-    let queue = Queue::new(config.clock.clone());
+    let queue = metrics::queue(&config, "sparkapplication", CONCURRENCY);
+    let counts = Metrics::new(&config.metrics, config.clock.clone());
+    counts.follow(&view.apps, &view.pods);
     subscribe(&view, &queue);
     view.apps.synced().await?;
     view.pods.synced().await?;

@@ -65,7 +65,7 @@ pub(super) fn driver_state(pod: &Pod) -> DriverState {
 }
 
 /// The state of an executor.
-pub(super) fn executor_state(pod: &Pod) -> ExecutorState {
+pub(crate) fn executor_state(pod: &Pod) -> ExecutorState {
     match phase(pod) {
         "Pending" => ExecutorState::Pending,
         "Running" => ExecutorState::Running,

@@ -10,16 +10,19 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tinderbox_api::spark::{ScheduledSparkApplication, SparkApplication, labels};
 use tinderbox_client::runner::Action;
-use tinderbox_client::{Applier, Cache, Caches, Clock, ObjectKey, Queue, Result, Runner};
+use tinderbox_client::{Applier, Cache, Caches, Clock, ObjectKey, Result, Runner};
 use tokio_util::sync::CancellationToken;
+
+use crate::{Config, metrics};
 
 /// Schedules that are looked at side by side.
 const CONCURRENCY: usize = 4;
 
 /// Runs the controller until cancelled.
-pub(crate) async fn run(caches: Caches, applier: Applier, clock: Clock, token: CancellationToken) -> Result<()> {
+pub(crate) async fn run(caches: Caches, applier: Applier, config: Config, token: CancellationToken) -> Result<()> {
+    let clock = config.clock.clone();
     let (schedules, apps) = (caches.get_within::<ScheduledSparkApplication>(), caches.get_within::<SparkApplication>());
-    let queue = Queue::new(clock.clone());
+    let queue = metrics::queue(&config, "scheduledsparkapplication", CONCURRENCY);
     schedules.subscribe({
         let queue = queue.clone();
         move |change| queue.add(change.key())

@@ -7,6 +7,7 @@ mod resources;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, ResourceExt};
@@ -17,9 +18,9 @@ use tinderbox_client::runner::Action;
 use tinderbox_client::{Applier, Cache, Caches, ObjectKey, Queue, Result, Runner};
 use tokio_util::sync::CancellationToken;
 
-use crate::Config;
 use crate::locks::Locks;
 use crate::view::restore_locks;
+use crate::{Config, metrics};
 use resources::Handle;
 
 /// Workflows that are looked at side by side.
@@ -64,7 +65,9 @@ pub(crate) async fn run(
         logs: Arc::default(),
         handles: Arc::default(),
     };
-    let queue = Queue::new(config.clock.clone());
+    let queue = metrics::queue(&config);
+    let operations = metrics::operations(&config.metrics);
+    metrics::follow(&config, &view.workflows, &view.pods);
     subscribe(&view, &queue);
     view.workflows.synced().await?;
     view.pods.synced().await?;
@@ -78,7 +81,17 @@ pub(crate) async fn run(
     }
     let (applier, again) = (Arc::new(applier), queue.clone());
     let runner = Runner { name: "workflows", queue, concurrency: CONCURRENCY, token };
-    runner.run(move |key| reconcile(key, view.clone(), applier.clone(), config.clone(), again.clone())).await;
+    runner
+        .run(move |key| {
+            let (since, operations) = (Instant::now(), operations.clone());
+            let operating = reconcile(key, view.clone(), applier.clone(), config.clone(), again.clone());
+            async move {
+                let outcome = operating.await;
+                operations.observe(since.elapsed().as_secs_f64());
+                outcome
+            }
+        })
+        .await;
     Ok(())
 }
 

@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tinderbox_api::workflows::{CronWorkflow, Workflow, labels};
 use tinderbox_client::runner::Action;
-use tinderbox_client::{Applier, Cache, Caches, Clock, ObjectKey, Queue, Result, Runner};
+use tinderbox_client::{Applier, Cache, Caches, Clock, ObjectKey, Result, Runner};
 use tokio_util::sync::CancellationToken;
+
+use crate::{Config, metrics};
 
 /// Schedules that are looked at side by side.
 const CONCURRENCY: usize = 4;
@@ -21,9 +23,11 @@ const CONCURRENCY: usize = 4;
 type Seen = Arc<Mutex<HashMap<String, Timestamp>>>;
 
 /// Runs the controller until cancelled.
-pub(crate) async fn run(caches: Caches, applier: Applier, clock: Clock, token: CancellationToken) -> Result<()> {
+pub(crate) async fn run(caches: Caches, applier: Applier, config: Config, token: CancellationToken) -> Result<()> {
+    let clock = config.clock.clone();
     let (crons, workflows) = (caches.get_within::<CronWorkflow>(), caches.get_within::<Workflow>());
-    let queue = Queue::new(clock.clone());
+    let queue = metrics::cron_queue(&config);
+    metrics::follow_schedules(&config.metrics, &crons, &workflows);
     crons.subscribe({
         let queue = queue.clone();
         move |change| queue.add(change.key())

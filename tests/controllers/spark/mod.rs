@@ -37,7 +37,8 @@ fn operate_in(world: &World, namespaces: &[&str]) -> CancellationToken {
     let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
     let token = world.token.child_token();
     let client = |account: Account| world.client_of(&account);
-    tinderbox_platform::spawn(client, world.clock.clone(), &namespaces, &world.tracker, &token);
+    let metrics = tinderbox_platform::Metrics::default();
+    tinderbox_platform::spawn(client, world.clock.clone(), &namespaces, &metrics, &world.tracker, &token);
     token
 }
 

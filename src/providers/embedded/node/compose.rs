@@ -24,11 +24,12 @@ use tinderbox_kubelet::image::{Images, Quiet, cache_dir, language_folders};
 use tinderbox_kubelet::runtime::Runtime;
 use tinderbox_kubelet::sandbox::{Place, PlaceConfig, PlaceError};
 use tinderbox_kubelet::{Kubelet, KubeletConfig, capacity_of_machine};
-use tinderbox_platform::Account;
+use tinderbox_platform::{Account, PROMETHEUS_OPERATOR};
 use tinderbox_store::{OpenError, Options, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::exporters;
 use crate::embedded::state::Settings;
 use crate::folder::Folder;
 use crate::{Class, Error};
@@ -95,6 +96,7 @@ impl Cluster {
         for address in INSIDE {
             listeners.push(place.listen_tcp(address).await.map_err(refused)?);
         }
+        let exporting = exporters::listen(&*place).await?;
         let timing = settings.nodes.timing;
         let config = Config { toleration_seconds: timing.eviction_seconds, ..Config::new(store, Arc::new(tokens)) };
         let server = ApiServer::new(config).await.map_err(failed("start the API server"))?;
@@ -125,7 +127,15 @@ impl Cluster {
             let client = account(tinderbox_platform::APPLICATION_CONTROLLER);
             tinderbox_platform::gitops(&client, Clock::system(), project, &controllers, &token);
         }
-        tinderbox_platform::spawn(account, Clock::system(), &[], &controllers, &token);
+        let metrics = tinderbox_platform::Metrics::default();
+        exporters::watch_for_monitoring(
+            client("system:tinderbox", MASTERS, "tinderbox"),
+            account(PROMETHEUS_OPERATOR),
+            &controllers,
+            &token,
+        );
+        tinderbox_platform::spawn(account, Clock::system(), &[], &metrics, &controllers, &token);
+        exporters::serve(exporting, metrics, &caches, &controllers, &token)?;
         let node = node_name(folder.name());
         let admin = client("system:tinderbox", MASTERS, "tinderbox");
         let ours = PatchParams::apply("tinderbox").force();
@@ -281,11 +291,11 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(failed(act)(error)))
 }
 
-fn failed<E: std::error::Error + Send + Sync + 'static>(act: &'static str) -> impl FnOnce(E) -> Error {
+pub(super) fn failed<E: std::error::Error + Send + Sync + 'static>(act: &'static str) -> impl FnOnce(E) -> Error {
     move |source| Error::Compose { act: act.to_owned(), source: Box::new(source), hint: None, class: Class::Failed }
 }
 
-fn refused(error: PlaceError) -> Error {
+pub(super) fn refused(error: PlaceError) -> Error {
     let hint = error.hint().map(str::to_owned);
     let class = if matches!(error, PlaceError::Refused { .. }) { Class::Environment } else { Class::Failed };
     Error::Compose { act: "make the place where pods run".to_owned(), source: Box::new(error), hint, class }

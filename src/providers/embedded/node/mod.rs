@@ -2,6 +2,7 @@
 //! from then on only to its log.
 
 mod compose;
+mod exporters;
 mod memory;
 pub mod rehearsal;
 
