@@ -16,6 +16,7 @@ mod claim;
 pub mod cluster;
 pub mod conformance;
 pub mod console;
+pub mod demo;
 pub mod diagnose;
 pub mod doctor;
 pub mod e2e;
