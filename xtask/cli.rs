@@ -97,6 +97,8 @@ pub(crate) enum Verb {
     Explain(Explain),
     /// The link to the console, which shows the whole platform; served by this command where the cluster does not.
     Console,
+    /// A tour of the platform on a cluster of its own, with the console beside it.
+    Demo(Demo),
     /// The path of the administrator's kubeconfig.
     Kubeconfig(Kubeconfig),
     /// Run kubectl on the cluster.
@@ -239,6 +241,14 @@ pub(crate) struct Rollback {
     /// The id of a sync in its history; the one before the last when absent.
     #[arg(value_name = "ID")]
     pub(crate) id: Option<i64>,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Go on by itself.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// `logs`.

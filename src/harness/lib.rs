@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod conformance;
 pub mod console;
 pub mod dashboards;
+pub mod demo;
 pub mod diagnose;
 pub mod doctor;
 pub mod e2e;

@@ -4,6 +4,7 @@
 mod child;
 mod console;
 mod data;
+mod demo;
 mod existing;
 mod explain;
 mod gitops;

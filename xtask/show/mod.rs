@@ -9,6 +9,7 @@ use comfy_table::{Table, presets};
 use tinderbox::bench::BenchReport;
 use tinderbox::conformance::ConformanceReport;
 use tinderbox::console::ConsoleReport;
+use tinderbox::demo::DemoReport;
 use tinderbox::doctor::{DoctorReport, Need};
 use tinderbox::export::ExportReport;
 use tinderbox::image::{LoadReport, NodeImage, Pruned, Stored};
@@ -71,6 +72,11 @@ pub(crate) fn up(report: &UpReport) -> String {
 /// The link alone, for a browser.
 pub(crate) fn console(report: &ConsoleReport) -> String {
     report.console.clone()
+}
+
+/// How long the tour took.
+pub(crate) fn demo(report: &DemoReport) -> String {
+    format!("{} chapters in {}", report.chapters.len(), duration(report.took_ms))
 }
 
 /// A line for `eval`, whatever is in the path.

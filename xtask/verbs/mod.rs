@@ -6,6 +6,7 @@ mod conformance;
 mod consent;
 mod console;
 mod dashboards;
+mod demo;
 mod doctor;
 mod down;
 mod e2e;
@@ -109,6 +110,7 @@ async fn dispatch(context: &Context, verb: &Verb, stop: impl Future<Output = ()>
         Verb::Bench(arguments) => bench::run(context, arguments, stop).await,
         Verb::Conformance(arguments) => conformance::run(context, arguments, stop).await,
         Verb::Console => console::run(context, stop).await,
+        Verb::Demo(arguments) => demo::run(context, arguments, stop).await,
         Verb::Run(arguments) => run::run(context, arguments, stop).await,
         Verb::Snapshot(cli::Snapshot::Restore(arguments)) => snapshot::restore(context, arguments, stop).await,
         // What the others have under way is dropped, and takes with it what it started.
@@ -144,6 +146,7 @@ async fn simple(context: &Context, verb: &Verb) -> Result<Exit, Error> {
         | Verb::Run(_)
         | Verb::E2e(_)
         | Verb::Console
+        | Verb::Demo(_)
         | Verb::Bench(_)
         | Verb::Conformance(_)
         | Verb::Platform(_) => Ok(Exit::Usage),

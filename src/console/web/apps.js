@@ -43,8 +43,9 @@ function one(namespace, name, answer, failure) {
     const id = `${path}/${object.k}/${object.n}`;
     const health = object.health ?? object.row?.s;
     const said = [object.k, health, object.sync && object.sync !== "Synced" ? object.sync : null].filter(Boolean).join(" · ");
-    const tone = object.health ? (HEALTH[object.health] ?? "calm") : (object.row?.t ?? "calm");
-    nodes.push({ id, title: object.n, sub: said, tone: object.sync === "OutOfSync" && tone === "good" ? "busy" : tone, href: linkTo(object.k, object.ns, object.n) });
+    const alike = object.sync === "Synced" ? "good" : "calm";
+    const tone = object.health ? (HEALTH[object.health] ?? "calm") : (object.row?.t ?? alike);
+    nodes.push({ id, title: object.n, sub: said, tone: object.sync === "OutOfSync" && tone !== "bad" ? "busy" : tone, href: linkTo(object.k, object.ns, object.n) });
     edges.push([parent, id]);
     for (const child of object.children ?? []) add(id, child, id);
   };

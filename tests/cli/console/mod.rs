@@ -175,7 +175,6 @@ fn a_browser_sees_the_platform_and_runs_a_workflow() {
     browser.until("document.querySelector('.log pre').textContent.includes('said tinder')");
 
     // An application as the tree of its objects.
-    cluster.kubectl(&["apply", "--server-side", "-f", &crds()]).succeeded();
     cluster.kubectl_reads(&["create", "-f", "-"], &application()).succeeded();
     browser.value("location.hash = '#/apps/default/shop'");
     let tree = browser.until(&format!("{nodes}.some((name) => name.startsWith('site-')) && {nodes}"));
@@ -185,8 +184,22 @@ fn a_browser_sees_the_platform_and_runs_a_workflow() {
     assert!(tree.iter().any(|name| name.starts_with("broken-")), "{tree:?}");
     browser.value("[...document.querySelectorAll('button')].find((one) => one.textContent === 'Sync').click()");
     browser.shows("Sync: shop");
-    let by = ["get", "application", "shop", "-o", "jsonpath={.operation.initiatedBy.username}"];
-    assert_eq!(cluster.kubectl(&by).succeeded(), "console");
+    let asked = ["get", "application", "shop", "-o", "jsonpath={.operation.initiatedBy.username}"];
+    assert_eq!(cluster.kubectl(&asked).succeeded(), "console");
+
+    // One that is synced indeed.
+    browser.value("location.hash = '#/apps/argocd/spark-operator'");
+    browser.until(&format!("{nodes}.includes('sparkapplications.sparkoperator.k8s.io')"));
+    let synced = ["-n", "argocd", "get", "application", "spark-operator", "-o"];
+    let by = [
+        &synced[..],
+        &["jsonpath={.status.operationState.operation.initiatedBy.username} {.status.operationState.phase}{\"\\n\"}"],
+    ]
+    .concat();
+    browser.value("[...document.querySelectorAll('button')].find((one) => one.textContent === 'Sync').click()");
+    cluster.watch(&by, |line| line == "console Succeeded");
+    browser.value("location.hash = '#/apps/default/shop'");
+    browser.until("document.querySelector('h1').textContent === 'shop'");
 
     // What cannot be done is said.
     cluster.kubectl(&["delete", "application", "shop"]).succeeded();
@@ -210,11 +223,6 @@ fn a_browser_sees_the_platform_and_runs_a_workflow() {
 /// Complaints, but for what was not there and was asked for.
 fn unmeant(browser: &Browser) -> Vec<&str> {
     browser.complaints.iter().map(String::as_str).filter(|one| !one.contains("status of 422")).collect()
-}
-
-/// Where the definition of an Application is.
-fn crds() -> String {
-    crate::program::root().join("manifests/platform/argo-cd/crds").display().to_string()
 }
 
 fn application() -> String {
