@@ -19,6 +19,9 @@ use crate::event::ObjectName;
 use crate::project::Project;
 use crate::suggest;
 
+/// Objects that are named of those that differ.
+const NAMED: usize = 3;
+
 /// An application in a line.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -163,10 +166,22 @@ pub(crate) fn line(app: &Application) -> AppLine {
 /// An application in words, for one who follows it.
 pub(crate) fn words(app: &Application) -> String {
     let line = line(app);
-    let state = app.status.as_ref().and_then(|status| status.operation_state.as_ref());
-    let doing = state.map(|state| format!(", {}: {}", state.phase, state.message)).unwrap_or_default();
+    let status = app.status.clone().unwrap_or_default();
+    let differs = status.resources.iter().filter(|one| one.status == "OutOfSync");
+    let mut differs: Vec<String> = differs.map(|one| format!("{}/{}", one.kind.to_lowercase(), one.name)).collect();
+    let more = differs.len().saturating_sub(NAMED);
+    differs.truncate(NAMED);
+    if more > 0 {
+        differs.push(format!("{more} more"));
+    }
+    let differs = if differs.is_empty() { String::new() } else { format!(" ({})", differs.join(", ")) };
+    let doing = status.operation_state.map(|state| match state.message.as_str() {
+        "" => format!(", {}", state.phase),
+        message => format!(", {}: {message}", state.phase),
+    });
+    let doing = doing.unwrap_or_default();
     let wrong: String = line.problems.iter().map(|problem| format!("; {problem}")).collect();
-    format!("{}, {} at {}{doing}{wrong}", line.sync, line.health, short(&line.revision))
+    format!("{}{differs}, {} at {}{doing}{wrong}", line.sync, line.health, short(&line.revision))
 }
 
 /// A revision as people say it: the first letters of a commit, and what is behind it.
