@@ -1,10 +1,14 @@
 //! What can be said on the command line. Names and help only; what a verb does is in its own file.
 
+mod dashboards;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tinderbox::providers::ProviderName;
+
+pub(crate) use dashboards::DashboardsAction;
 
 /// Real Spark on a small Kubernetes, locally: strike it, run jobs, prove what they did, and leave nothing behind.
 #[derive(Debug, Parser)]
@@ -407,20 +411,6 @@ pub(crate) struct Node {
     /// What to do.
     #[command(subcommand)]
     pub(crate) action: Option<NodeAction>,
-}
-
-/// What to do with dashboards.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DashboardsAction {
-    /// Ask Prometheus every query of every panel, and every alert without its threshold; fail when one has no data.
-    Check {
-        /// Ask again until all have data, for this long, as in `90s`.
-        #[arg(long, value_name = "TIME", value_parser = tinderbox::scenario::parse_duration)]
-        wait: Option<std::time::Duration>,
-        /// The Service of Prometheus, as `NAMESPACE/NAME:PORT`.
-        #[arg(long, value_name = "SERVICE", default_value = "monitoring/prometheus-operated:9090")]
-        prometheus: String,
-    },
 }
 
 /// What to do with workflows.
