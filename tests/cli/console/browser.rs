@@ -26,6 +26,7 @@ pub(crate) struct Browser {
 
 impl Browser {
     /// Starts it; nothing where there is none, which is said.
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     pub(crate) fn start() -> Option<Self> {
         let profile = TempDir::new().expect("a temporary folder");
         let Some(program) = ["chromium", "google-chrome"].into_iter().find(|name| is_there(name)) else {
