@@ -1,0 +1,61 @@
+//! What `workflow` takes. It parses, and does nothing.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// What to do with workflows.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkflowAction {
+    /// All workflows, and how far they are.
+    List(InNamespace),
+    /// One workflow as the tree of its nodes.
+    Get(WorkflowName),
+    /// Make a workflow of a WorkflowTemplate.
+    Submit {
+        #[command(flatten)]
+        template: WorkflowName,
+        /// A parameter of the template.
+        #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+        parameters: Vec<(String, String)>,
+    },
+    /// End what runs of a workflow; exit handlers still run.
+    Stop {
+        #[command(flatten)]
+        workflow: WorkflowName,
+        /// Exit handlers do not run either.
+        #[arg(long)]
+        terminate: bool,
+    },
+    /// Let a suspended workflow go on.
+    Resume(WorkflowName),
+    /// Say what is wrong with workflows in files and folders; no cluster is needed.
+    Lint {
+        /// Files and folders.
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// A namespace, or all.
+#[derive(Debug, Args)]
+pub(crate) struct InNamespace {
+    /// The namespace, when it is not all of them.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+}
+
+/// Which one.
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowName {
+    /// Its name.
+    #[arg(value_name = "NAME")]
+    pub(crate) workflow: String,
+    #[command(flatten)]
+    pub(crate) place: InNamespace,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a parameter is given as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
