@@ -7,7 +7,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use crate::program::Cluster;
+use crate::program::{Cluster, root};
 use browser::Browser;
 
 /// Two pods with a pause between them, and a template of it with a parameter.
@@ -237,6 +237,17 @@ fn application() -> String {
     .to_string()
 }
 
+/// A copy of the sample whose stage lasts long enough to be seen on a busy machine too; the path of its folder.
+fn longer(cluster: &Cluster) -> String {
+    let app = root().join("manifests/apps/hello-spark-operator");
+    for file in std::fs::read_dir(app).expect("the sample").flatten() {
+        let text = std::fs::read_to_string(file.path()).expect("readable");
+        let name = format!("longer/{}", file.file_name().display());
+        cluster.write(&name, &text.replace("arguments: [\"10\"]", "arguments: [\"300\"]"));
+    }
+    cluster.files().join("longer").display().to_string()
+}
+
 #[test]
 fn a_spark_job_is_followed_and_run_again() {
     let Some(mut browser) = Browser::start() else { return };
@@ -244,7 +255,7 @@ fn a_spark_job_is_followed_and_run_again() {
     let link = link(&cluster.run(&["up"]).succeeded());
     browser.resize(1440, 1000);
     browser.open(&link);
-    let run = cluster.start(&["run", "hello-spark-operator"]);
+    let run = cluster.start(&["run", &longer(&cluster)]);
     browser.value("location.hash = '#/jobs/SparkApplication/spark-jobs/hello-spark-operator'");
     let lanes = "[...document.querySelectorAll('.lane .name')].map((lane) => lane.textContent)";
     let seen = browser.until(&format!("{lanes}.some((lane) => lane.startsWith('stage')) && {lanes}"));
