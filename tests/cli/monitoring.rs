@@ -45,6 +45,7 @@ spec:
   mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py
   sparkConf:
     spark.executor.maxNumFailures: "1"
+    spark.executor.heartbeatInterval: 1s
     spark.kubernetes.executor.deleteOnTermination: "false"
   driver:
     cores: 1
