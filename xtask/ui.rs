@@ -227,8 +227,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     {
         let command = crate::cli::Cli::command();
         let known = command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(clap::Command::get_name);
-        if let Some(near) = tinderbox::suggest::nearest(wrong, known) {
-            line_to(&mut io::stderr().lock(), &format!("hint: did you mean {near:?}?"));
+        if let Some(near) = tinderbox::suggest::question(wrong, known) {
+            line_to(&mut io::stderr().lock(), &format!("hint: {near}"));
         }
     }
     let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };

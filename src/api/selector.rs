@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector as TypedSelector;
 use serde_json::Value;
 
 use crate::names;
@@ -58,6 +59,15 @@ impl LabelSelector {
             requirements.push(from_expression(expression)?);
         }
         Ok(Self(requirements))
+    }
+
+    /// Reads the typed form.
+    ///
+    /// # Errors
+    /// As [`from_object`](Self::from_object).
+    pub fn from_typed(selector: &TypedSelector) -> Result<Self, SelectorError> {
+        let object = serde_json::to_value(selector).map_err(|error| SelectorError(error.to_string()))?;
+        Self::from_object(&object)
     }
 
     /// A selector of equal labels, as `spec.selector` of a Service.

@@ -44,6 +44,20 @@ pub struct Runner<T> {
     pub token: CancellationToken,
 }
 
+/// Sees a controller to its end. An end that nobody asked for is an error in the log; `kind` is what it is a controller of.
+pub async fn see_out(
+    controller: &'static str,
+    kind: &'static str,
+    run: impl Future<Output = Result<()>>,
+    token: CancellationToken,
+) {
+    if let Err(error) = run.await
+        && !token.is_cancelled()
+    {
+        tracing::error!(controller, kind, error = %chain(&error), "ended");
+    }
+}
+
 impl<T: Item + Display> Runner<T> {
     /// Runs until cancelled.
     pub async fn run<F, R>(self, reconcile: F)

@@ -8,6 +8,9 @@ use kube::core::ApiResource;
 use kube::{Client, Error};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tinderbox_api::gitops::marks;
+use tinderbox_api::workflows::labels::{CRON_WORKFLOW, RESUBMITTED_FROM, WORKFLOW_TEMPLATE};
+use tinderbox_api::workflows::{Shutdown, Workflow, of_template};
 use tinderbox_client::discovery::served;
 use tinderbox_client::wait;
 
@@ -18,9 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Labels by which a Job finds its pods, and which are made for each Job.
 const JOB_LABELS: [&str; 4] =
     ["controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"];
-const TEMPLATE: &str = "workflows.argoproj.io/workflow-template";
-const CRON: &str = "workflows.argoproj.io/cron-workflow";
-const RESUBMITTED: &str = "workflows.argoproj.io/resubmitted-from-workflow";
 
 /// What is asked for.
 #[derive(Debug, Clone, Deserialize)]
@@ -117,38 +117,19 @@ fn plan(wish: &Wish, kind: &'static str, object: &Value, now: jiff::Timestamp) -
         }
         (Act::Again, "Workflow") => Ok(vec![Step::Make { kind, object: resubmitted(object) }]),
         (Act::Submit, "WorkflowTemplate") => {
-            let parameters: Vec<Value> =
-                wish.parameters.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
-            let spec = json!({
-                "workflowTemplateRef": {"name": wish.name}, "arguments": {"parameters": parameters},
-            });
-            Ok(vec![made_of(&wish.name, TEMPLATE, &spec)])
+            let spec = of_template(&wish.name, wish.parameters.iter().map(|(name, value)| (name, value.clone())));
+            Ok(vec![made_of(&wish.name, WORKFLOW_TEMPLATE, &spec)])
         }
-        (Act::Submit, "CronWorkflow") => Ok(vec![made_of(&wish.name, CRON, &object["spec"]["workflowSpec"])]),
+        (Act::Submit, "CronWorkflow") => Ok(vec![made_of(&wish.name, CRON_WORKFLOW, &object["spec"]["workflowSpec"])]),
         (Act::Suspend, "SparkApplication" | "ScheduledSparkApplication" | "Workflow" | "CronWorkflow" | "Job") => {
             change(json!({"spec": {"suspend": true}}))
         }
-        (Act::Resume, "Workflow") => {
-            let now = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
-            let nodes = object["status"]["nodes"].as_object().into_iter().flatten();
-            let waits = nodes.filter(|(_, node)| node["type"] == "Suspend" && node["phase"] == "Running");
-            let over = json!({"phase": "Succeeded", "finishedAt": now});
-            let nodes: Map<String, Value> = waits.map(|(id, _)| (id.clone(), over.clone())).collect();
-            if nodes.is_empty() && object["spec"]["suspend"] != true {
-                return Err(format!("the workflow {} is not suspended", wish.name));
-            }
-            change(json!({"spec": {"suspend": null}, "status": {"nodes": nodes}}))
-        }
+        (Act::Resume, "Workflow") => change(workflow(object)?.resumed(now)?),
         (Act::Resume, "SparkApplication" | "ScheduledSparkApplication" | "CronWorkflow" | "Job") => {
             change(json!({"spec": {"suspend": false}}))
         }
-        (Act::Stop | Act::Terminate, "Workflow") => {
-            let phase = object["status"]["phase"].as_str().unwrap_or_default();
-            if matches!(phase, "Succeeded" | "Failed" | "Error") {
-                return Err(format!("the workflow {} is over: {phase}", wish.name));
-            }
-            change(json!({"spec": {"shutdown": format!("{:?}", wish.act)}}))
-        }
+        (Act::Stop, "Workflow") => change(workflow(object)?.shutdown(Shutdown::Stop)?),
+        (Act::Terminate, "Workflow") => change(workflow(object)?.shutdown(Shutdown::Terminate)?),
         (Act::Sync, "Application") => {
             if object["status"]["operationState"]["phase"] == "Running" || object["operation"].is_object() {
                 return Err(format!("a sync of {} is under way", wish.name));
@@ -163,11 +144,13 @@ fn plan(wish: &Wish, kind: &'static str, object: &Value, now: jiff::Timestamp) -
             }
             change(json!({"operation": {"initiatedBy": {"username": "console"}, "sync": sync}}))
         }
-        (Act::Refresh, "Application") => {
-            change(json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}))
-        }
+        (Act::Refresh, "Application") => change(json!({"metadata": {"annotations": {marks::REFRESH: "normal"}}})),
         (act, kind) => Err(format!("{act:?} means nothing for a {kind}")),
     }
+}
+
+fn workflow(object: &Value) -> Result<Workflow, String> {
+    Workflow::deserialize(object).map_err(|error| error.to_string())
 }
 
 /// An object as it was before anybody had acted on it.
@@ -202,10 +185,12 @@ fn resubmitted(object: &Value) -> Value {
     let base = object["metadata"]["generateName"].as_str().map_or_else(|| format!("{name}-"), str::to_owned);
     let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
     let mut labels: Map<String, Value> = labels
-        .filter(|(key, _)| *key == TEMPLATE || *key == CRON || !key.starts_with("workflows.argoproj.io/"))
+        .filter(|(key, _)| {
+            *key == WORKFLOW_TEMPLATE || *key == CRON_WORKFLOW || !key.starts_with("workflows.argoproj.io/")
+        })
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    labels.insert(RESUBMITTED.to_owned(), json!(name));
+    labels.insert(RESUBMITTED_FROM.to_owned(), json!(name));
     fresh["metadata"] = json!({"generateName": base, "namespace": object["metadata"]["namespace"], "labels": labels});
     if let Some(spec) = fresh["spec"].as_object_mut() {
         spec.remove("shutdown");

@@ -9,6 +9,7 @@ use futures::StreamExt;
 use kube::core::{ApiResource, DynamicObject};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt};
+use tinderbox_api::spark::labels;
 use tinderbox_client::discovery::served;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,8 +25,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Pauses after a watch that failed.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(10);
-/// The label by which a driver belongs to a SparkApplication.
-const OPERATED: &str = "sparkoperator.k8s.io/app-name";
 
 /// All watches.
 pub(crate) struct Hub {
@@ -190,8 +189,9 @@ impl Hub {
     fn put(&self, kind: &'static str, object: &DynamicObject) -> (Key, Option<Key>) {
         let [namespace, name] = [object.namespace().unwrap_or_default(), object.name_any()];
         self.board.put(&row(kind, object));
-        let labels = object.labels();
-        let is_driver = labels.get("spark-role").is_some_and(|role| role == "driver") && !labels.contains_key(OPERATED);
+        let has = object.labels();
+        let is_driver =
+            has.get(labels::ROLE).is_some_and(|role| role == "driver") && !has.contains_key(labels::APP_NAME);
         let driver = (kind == "Pod" && is_driver).then(|| {
             self.board.put(&row(DRIVER, object));
             Key(DRIVER, namespace.clone(), name.clone())

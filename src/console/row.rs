@@ -5,6 +5,7 @@ use kube::ResourceExt;
 use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tinderbox_api::spark::labels;
 
 /// Most characters of a message.
 const MESSAGE: usize = 240;
@@ -154,11 +155,10 @@ fn pod(object: &DynamicObject, spec: &Value, status: &Value) -> Special {
     };
     let ready = containers.iter().filter(|one| one["ready"] == true).count();
     let restarts: i64 = containers.iter().filter_map(|one| one["restartCount"].as_i64()).sum();
-    let labels = object.labels();
-    let label = |key: &str| labels.get(key).cloned();
+    let label = |key: &str| object.labels().get(key).cloned();
     let more = json!({
         "node": spec["nodeName"], "ready": format!("{ready}/{}", containers.len()), "restarts": restarts,
-        "role": label("spark-role"), "app": label("sparkoperator.k8s.io/app-name"), "start": status["startTime"],
+        "role": label(labels::ROLE), "app": label(labels::APP_NAME), "start": status["startTime"],
     });
     (state, tone, message, more)
 }

@@ -8,9 +8,10 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, DynamicObject, ListParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::core::ApiResource;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use tinderbox_api::spark::{SparkApplication, labels};
 
 use crate::gate::{Gate, Target};
 use crate::proxy::{self, Server};
@@ -59,20 +60,19 @@ impl Looking<'_> {
     pub(crate) async fn job(&self, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let (object, selector) = if kind == "SparkApplication" {
-            let kind = GroupVersionKind::gvk("sparkoperator.k8s.io", "v1beta2", "SparkApplication");
-            let resource = ApiResource::from_gvk_with_plural(&kind, "sparkapplications");
+            let resource = ApiResource::erase::<SparkApplication>(&());
             let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
             let object = api.get(name).await.map_err(|error| error.to_string())?;
-            (shown(&object), format!("sparkoperator.k8s.io/app-name={name}"))
+            (shown(&object), format!("{}={name}", labels::APP_NAME))
         } else {
             let driver = pods.get(name).await.map_err(|error| error.to_string())?;
-            let selector = driver.labels().get("spark-app-selector").cloned().unwrap_or_default();
-            (shown(&driver), format!("spark-app-selector={selector}"))
+            let selector = driver.labels().get(labels::SELECTOR).cloned().unwrap_or_default();
+            (shown(&driver), format!("{}={selector}", labels::SELECTOR))
         };
         let listed = pods.list(&ListParams::default().labels(&selector)).await.map_err(|error| error.to_string())?;
         let mut uids: Vec<String> = listed.iter().filter_map(ResourceExt::uid).collect();
         uids.extend(object["metadata"]["uid"].as_str().map(str::to_owned));
-        let driver = listed.iter().find(|pod| pod.labels().get("spark-role").is_some_and(|role| role == "driver"));
+        let driver = listed.iter().find(|pod| pod.labels().get(labels::ROLE).is_some_and(|role| role == "driver"));
         let (events, live, history) =
             tokio::join!(self.events(namespace, &uids), self.said(driver, &object), self.history(namespace, &object));
         let running = driver.filter(|pod| phase(pod) == "Running").map(|pod| {
@@ -196,7 +196,7 @@ fn pod_row(pod: &Pod) -> Value {
     let end = &state["terminated"]["finishedAt"];
     let begin = [&state["running"]["startedAt"], &state["terminated"]["startedAt"]];
     let begin = begin.into_iter().find(|time| time.is_string());
-    let spans = json!({"containers": names, "begin": begin, "end": end, "exec": pod.labels().get("spark-exec-id")});
+    let spans = json!({"containers": names, "begin": begin, "end": end, "exec": pod.labels().get(labels::EXECUTOR_ID)});
     let object: Option<DynamicObject> = serde_json::from_value(value.clone()).ok();
     json!({"row": object.map(|object| row("Pod", &object)), "more": spans})
 }

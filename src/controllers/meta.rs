@@ -7,7 +7,6 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use tinderbox_api::selector::LabelSelector;
 use tinderbox_client::cache::{Cached, controller_uid};
-use tinderbox_client::plan::encode;
 use tinderbox_client::{Cache, Error, ObjectKey, Result, Step};
 
 /// The reference by which an object controls another.
@@ -85,7 +84,7 @@ where
 
 /// A typed selector, ready to match.
 pub(crate) fn selector(selector: &Selector) -> Result<LabelSelector> {
-    LabelSelector::from_object(&encode(selector)).map_err(|error| Error::Invalid(error.to_string()))
+    LabelSelector::from_typed(selector).map_err(|error| Error::Invalid(error.to_string()))
 }
 
 /// The objects that an owner has after claiming, and the writes by which it claims and lets go.

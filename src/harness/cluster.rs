@@ -101,6 +101,16 @@ impl Cluster {
         Ok(found)
     }
 
+    /// What a Service answers to a GET of `path`, through the API server's proxy; `service` is `NAME:PORT`.
+    ///
+    /// # Errors
+    /// When nothing answers, or what answers refuses.
+    pub(crate) async fn ask_service(&self, namespace: &str, service: &str, path: &str) -> kube::Result<String> {
+        let path = format!("/api/v1/namespaces/{namespace}/services/{service}/proxy{path}");
+        let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+        self.client.request_text(request).await
+    }
+
     /// The error about a kind that is not there, with the near one of that version.
     async fn unknown(&self, api_version: &str, kind: &str) -> Error {
         let listed = if api_version.contains('/') {
@@ -111,10 +121,9 @@ impl Cluster {
         // A version that nobody serves has none.
         let known: Vec<String> =
             listed.map(|list| list.resources).unwrap_or_default().into_iter().map(|one| one.kind).collect();
-        let hint = match suggest::nearest(kind, known.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => "look at apiVersion and kind, or apply the CustomResourceDefinition of the kind first".to_owned(),
-        };
+        let hint = suggest::question(kind, known.iter().map(String::as_str)).unwrap_or_else(|| {
+            "look at apiVersion and kind, or apply the CustomResourceDefinition of the kind first".to_owned()
+        });
         Error::UnknownKind { place: None, api_version: api_version.to_owned(), kind: kind.to_owned(), hint }
     }
 

@@ -70,25 +70,51 @@ pub async fn console(
         tell(&ConsoleReport { cluster, console, here: false });
         return Ok(());
     }
-    let failed = |act: &'static str| Error::file(act, "127.0.0.1");
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed("listen on a port of"))?;
-    let port = listener.local_addr().map_err(failed("listen on a port of"))?.port();
-    let token = Token::new().map_err(failed("make a token for"))?;
-    let client = Cluster::connect(&cluster, &endpoint.kubeconfig).await?.client;
-    let (tracker, ended) = (TaskTracker::new(), CancellationToken::new());
-    let config = Config {
-        cluster: cluster.clone(),
-        place: place.name().to_string(),
-        token: token.clone(),
-        namespace: place.scope()?.namespace,
-        ingress: None,
-        explain: Arc::new(Explainer),
-    };
-    tinderbox_console::spawn(listener, client, config, &tracker, &ended).map_err(failed("serve the console on"))?;
-    tell(&ConsoleReport { cluster, console: tinderbox_console::link(port, &token), here: true });
+    let connected = Cluster::connect(&cluster, &endpoint.kubeconfig).await?;
+    let served = Served::start(&connected, place.name().to_string(), place.scope()?.namespace).await?;
+    tell(&ConsoleReport { cluster, console: served.link.clone(), here: true });
     stop.await;
-    ended.cancel();
-    tracker.close();
-    tracker.wait().await;
+    served.end().await;
     Ok(())
+}
+
+/// The console of a cluster, served by this process.
+pub(crate) struct Served {
+    /// The link that opens it.
+    pub(crate) link: String,
+    tracker: TaskTracker,
+    token: CancellationToken,
+}
+
+impl Served {
+    /// Serves the console of a cluster of a place, at a free port.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub(crate) async fn start(cluster: &Cluster, place: String, namespace: Option<String>) -> Result<Self, Error> {
+        let failed = |act: &'static str| Error::file(act, "127.0.0.1");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed("listen on a port of"))?;
+        let port = listener.local_addr().map_err(failed("listen on a port of"))?.port();
+        let secret = Token::new().map_err(failed("make a token for"))?;
+        let link = tinderbox_console::link(port, &secret);
+        let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
+        let config = Config {
+            cluster: cluster.name.clone(),
+            place,
+            token: secret,
+            namespace,
+            ingress: None,
+            explain: Arc::new(Explainer),
+        };
+        tinderbox_console::spawn(listener, cluster.client.clone(), config, &tracker, &token)
+            .map_err(failed("serve the console on"))?;
+        Ok(Self { link, tracker, token })
+    }
+
+    /// Serves it no longer; returns when nothing of it is left.
+    pub(crate) async fn end(self) {
+        self.token.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
 }

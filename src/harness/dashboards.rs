@@ -172,7 +172,8 @@ struct Question {
 /// A Prometheus behind the API.
 struct Prometheus {
     cluster: Cluster,
-    path: String,
+    namespace: String,
+    service: String,
 }
 
 impl Prometheus {
@@ -181,8 +182,7 @@ impl Prometheus {
             let message = format!("{service:?} is not of the form NAMESPACE/NAME:PORT");
             return Err(Error::Usage { message, hint: None });
         };
-        let path = format!("/api/v1/namespaces/{namespace}/services/{name}/proxy/api/v1");
-        Ok(Self { cluster, path })
+        Ok(Self { cluster, namespace: namespace.to_owned(), service: name.to_owned() })
     }
 
     async fn round(&self, dashboards: &[Dashboard], alerts: &[Alert]) -> Result<Vec<QueryReport>, Error> {
@@ -266,16 +266,13 @@ impl Prometheus {
     }
 
     async fn get(&self, rest: &str) -> Result<Value, Error> {
-        let act = "ask Prometheus through the API";
-        let request = http::Request::get(format!("{}{rest}", self.path)).body(Vec::new());
-        let request = request.map_err(kube::Error::HttpError).map_err(Error::api(act))?;
-        match self.cluster.client.request_text(request).await {
+        match self.cluster.ask_service(&self.namespace, &self.service, &format!("/api/v1{rest}")).await {
             Ok(text) => Ok(serde_json::from_str(&text).unwrap_or_default()),
             // Prometheus' own refusal of a query.
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
                 Ok(serde_json::json!({"status": "error", "error": status.message}))
             }
-            Err(error) => Err(Error::api(act)(error)),
+            Err(error) => Err(Error::api("ask Prometheus through the API")(error)),
         }
     }
 }
@@ -289,22 +286,7 @@ fn has_numbers(answer: &Value) -> bool {
 
 /// Parameters of a URL.
 fn form(pairs: &[(&str, &str)]) -> String {
-    let mut text = String::new();
-    for (name, value) in pairs {
-        if !text.is_empty() {
-            text.push('&');
-        }
-        for (part, end) in [(name, "="), (value, "")] {
-            for byte in part.bytes() {
-                match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
-                    _ => text.push_str(&format!("%{byte:02X}")),
-                }
-            }
-            text.push_str(end);
-        }
-    }
-    text
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 #[cfg(test)]

@@ -245,9 +245,9 @@ async fn nightly(project: &Project, cluster: &Cluster, talk: &Talk) -> Result<St
     let schedules: Api<ScheduledSparkApplication> = Api::namespaced(cluster.client.clone(), JOBS);
     let mut next = String::new();
     let planned = |found: Option<&ScheduledSparkApplication>| {
-        let status = found.and_then(|one| serde_json::to_value(one).ok());
-        next = status.and_then(|one| Some(one["status"]["nextRun"].as_str()?.to_owned())).unwrap_or_default();
-        !next.is_empty()
+        let due = found.and_then(|one| one.status.as_ref()?.next_run.as_ref());
+        next = due.map(|due| due.0.to_string()).unwrap_or_default();
+        due.is_some()
     };
     wait::object(schedules, "nightly-flights", "the schedule to be read", PATIENCE, planned).await?;
     Ok(format!("nightly-flights runs next at {next}"))

@@ -153,10 +153,9 @@ fn named(world: &World, what: &str) -> Result<Vec<String>, Error> {
         asked.iter().filter(|(_, record)| record.name.name == name && is_kind(record)).map(|(uid, _)| *uid).collect();
     if found.is_empty() {
         let known = asked.iter().filter(|(_, record)| is_kind(record)).map(|(_, record)| record.name.name.as_str());
-        let near = suggest::nearest(name, known);
         return Err(Error::Usage {
             message: format!("there is no object called {what:?} that could be explained"),
-            hint: near.map(|near| format!("did you mean {near:?}?")),
+            hint: suggest::question(name, known),
         });
     }
     let heads = heads(world);

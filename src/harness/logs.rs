@@ -70,10 +70,9 @@ pub async fn logs(project: &Project, options: &Options, talk: &Talk) -> Result<(
     if found.is_empty() {
         let mut known: Vec<String> = all.iter().flat_map(names).collect();
         known.push(NODE.to_owned());
-        let near = suggest::nearest(&options.what, known.iter().map(String::as_str));
         return Err(Error::Usage {
             message: format!("there is no pod, job or app called {:?}", options.what),
-            hint: near.map(|near| format!("did you mean {near:?}?")),
+            hint: suggest::question(&options.what, known.iter().map(String::as_str)),
         });
     }
     let mut lines = SelectAll::new();

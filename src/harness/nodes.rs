@@ -185,8 +185,8 @@ async fn switch(
 
 fn unknown(name: &str, known: &[Node]) -> Error {
     let names: Vec<String> = known.iter().map(ResourceExt::name_any).collect();
-    let near = suggest::nearest(name, names.iter().map(String::as_str));
-    let near = near.map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+    let near = suggest::question(name, names.iter().map(String::as_str));
+    let near = near.map(|near| format!("{near} ")).unwrap_or_default();
     Error::Usage {
         message: format!("there is no node called {name:?}"),
         hint: Some(format!("{near}nodes: {}", names.join(", "))),

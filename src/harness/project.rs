@@ -229,10 +229,7 @@ impl Project {
         }
         Err(Error::Usage {
             message: format!("there is no place called {name:?} in {}", self.roots().display()),
-            hint: Some(match suggest::nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => format!("places: {}", known.join(", ")),
-            }),
+            hint: Some(suggest::hint(name, "places", &known)),
         })
     }
 
@@ -263,13 +260,10 @@ impl Project {
             .iter()
             .map(|part| match known.contains(part) {
                 true => Ok(root.join(part)),
-                false => {
-                    let hint = match suggest::nearest(part, known.iter().map(String::as_str)) {
-                        Some(near) => format!("did you mean {near:?}?"),
-                        None => format!("parts: {}", known.join(", ")),
-                    };
-                    Err(Error::Usage { message: format!("there is no part called {part:?}"), hint: Some(hint) })
-                }
+                false => Err(Error::Usage {
+                    message: format!("there is no part called {part:?}"),
+                    hint: Some(suggest::hint(part, "parts", &known)),
+                }),
             })
             .collect()
     }
@@ -288,10 +282,9 @@ impl Project {
             return Ok(path.to_owned());
         }
         let known = self.app_names();
-        let hint = match suggest::nearest(argument, known.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None if known.is_empty() => format!("there are no apps in {}", self.apps().display()),
-            None => format!("apps: {}", known.join(", ")),
+        let hint = match known.as_slice() {
+            [] => format!("there are no apps in {}", self.apps().display()),
+            known => suggest::hint(argument, "apps", known),
         };
         Err(Error::Usage { message: format!("there is no app and no file called {argument:?}"), hint: Some(hint) })
     }
@@ -330,10 +323,7 @@ impl Project {
             } else {
                 return Err(Error::Usage {
                     message: format!("there is no scenario called {name:?}"),
-                    hint: Some(match suggest::nearest(name, known.iter().map(String::as_str)) {
-                        Some(near) => format!("did you mean {near:?}?"),
-                        None => format!("scenarios: {}", known.join(", ")),
-                    }),
+                    hint: Some(suggest::hint(name, "scenarios", &known)),
                 });
             }
         }

@@ -1,4 +1,4 @@
-//! The near name for one that is not known. It only compares.
+//! The near name for one that is not known, and what to say of it. It only compares.
 
 /// The name nearest to `wrong`, if one is near enough to be meant.
 #[must_use]
@@ -9,6 +9,19 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .filter(|(distance, name)| *distance <= (name.len().max(wrong.len()) / 3).max(1))
         .min()
         .map(|(_, name)| name)
+}
+
+/// The question whether the name nearest to `wrong` was meant, if one is near enough.
+#[must_use]
+pub fn question<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(wrong, known).map(|near| format!("did you mean {near:?}?"))
+}
+
+/// What to say of a name that is none of those that are known, which are `what`: the near one, or all of them.
+#[must_use]
+pub fn hint(wrong: &str, what: &str, known: &[impl AsRef<str>]) -> String {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    question(wrong, known.iter().copied()).unwrap_or_else(|| format!("{what}: {}", known.join(", ")))
 }
 
 /// How many insertions, removals, replacements and swaps of neighbours lead from one to the other.

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tinderbox_api::workflows::{NodePhase, NodeType, Workflow, WorkflowTemplate, labels};
+use tinderbox_api::workflows::{Workflow, WorkflowTemplate, labels, of_template};
 use tinderbox_providers::OWNER;
 
 use crate::cluster::Cluster;
@@ -17,6 +17,7 @@ use crate::project::Project;
 use crate::suggest;
 
 pub use lint::{LintReport, Linted, lint};
+pub use tinderbox_api::workflows::Shutdown;
 pub use tree::{NodeLine, WorkflowReport};
 
 /// One workflow of a list.
@@ -71,37 +72,23 @@ pub async fn submit(
     let found: WorkflowTemplate = find(&cluster, template, namespace).await?;
     let known: Vec<&str> = found.spec.arguments.parameters.iter().map(|one| one.name.as_str()).collect();
     if let Some((name, _)) = parameters.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-        let near = suggest::nearest(name, known.iter().copied());
         return Err(Error::Usage {
             message: format!("the template {template} has no parameter {name:?}"),
-            hint: Some(match near {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => format!("parameters: {}", known.join(", ")),
-            }),
+            hint: Some(suggest::hint(name, "parameters", &known)),
         });
     }
-    let given: Vec<Value> = parameters.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let mut marks = json!({labels::WORKFLOW_TEMPLATE: template});
     if let Some(owner) = &cluster.owner {
         marks[OWNER] = json!(owner);
     }
     let wanted: Workflow = serde_json::from_value(json!({
         "metadata": {"generateName": format!("{template}-"), "labels": marks},
-        "spec": {"workflowTemplateRef": {"name": template}, "arguments": {"parameters": given}},
+        "spec": of_template(template, parameters.iter().map(|(name, value)| (name, value.as_str()))),
     }))
     .map_err(|error| Error::Internal(format!("the workflow has a wrong form: {error}")))?;
     let api: Api<Workflow> = Api::namespaced(cluster.client.clone(), &found.namespace().unwrap_or_default());
     let made = api.create(&PostParams::default(), &wanted).await;
     Ok(tree::report(&made.map_err(Error::api(format!("make a workflow of {template}")))?))
-}
-
-/// How a workflow is to end before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shutdown {
-    /// What runs is ended, and exit handlers still run.
-    Stop,
-    /// Exit handlers do not run either.
-    Terminate,
 }
 
 /// Asks for the end of a workflow.
@@ -116,10 +103,7 @@ pub async fn stop(
 ) -> Result<WorkflowReport, Error> {
     let cluster = Cluster::running(project).await?;
     let found: Workflow = find(&cluster, name, namespace).await?;
-    if let Some(status) = found.status.as_ref().filter(|status| status.phase.is_completed()) {
-        return Err(Error::Usage { message: format!("the workflow {name} is over: {}", status.phase), hint: None });
-    }
-    change(&cluster, &found, &json!({"spec": {"shutdown": format!("{how:?}")}}), "stop").await
+    change(&cluster, &found, found.shutdown(how), "stop").await
 }
 
 /// Lets a suspended workflow go on.
@@ -129,21 +113,19 @@ pub async fn stop(
 pub async fn resume(project: &Project, name: &str, namespace: Option<&str>) -> Result<WorkflowReport, Error> {
     let cluster = Cluster::running(project).await?;
     let found: Workflow = find(&cluster, name, namespace).await?;
-    let nodes = found.status.iter().flat_map(|status| status.nodes.values());
-    let waiting = nodes.filter(|node| node.r#type == NodeType::Suspend && node.phase == NodePhase::Running);
-    let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string();
-    let over = json!({"phase": "Succeeded", "finishedAt": now});
-    let nodes: serde_json::Map<String, Value> = waiting.map(|node| (node.id.clone(), over.clone())).collect();
-    if nodes.is_empty() && found.spec.suspend != Some(true) {
-        return Err(Error::Usage { message: format!("the workflow {name} is not suspended"), hint: None });
-    }
-    change(&cluster, &found, &json!({"spec": {"suspend": null}, "status": {"nodes": nodes}}), "resume").await
+    change(&cluster, &found, found.resumed(jiff::Timestamp::now()), "resume").await
 }
 
-async fn change(cluster: &Cluster, found: &Workflow, patch: &Value, act: &str) -> Result<WorkflowReport, Error> {
+async fn change(
+    cluster: &Cluster,
+    found: &Workflow,
+    patch: Result<Value, String>,
+    act: &str,
+) -> Result<WorkflowReport, Error> {
+    let patch = patch.map_err(|message| Error::Usage { message, hint: None })?;
     let api: Api<Workflow> = Api::namespaced(cluster.client.clone(), &found.namespace().unwrap_or_default());
     let name = found.name_any();
-    let changed = api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await;
+    let changed = api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await;
     Ok(tree::report(&changed.map_err(Error::api(format!("{act} the workflow {name}")))?))
 }
 
@@ -182,8 +164,7 @@ where
         }),
         (None, _) => Err(Error::Usage {
             message: format!("there is no {kind} called {name:?}"),
-            hint: suggest::nearest(name, names.iter().map(String::as_str))
-                .map(|near| format!("did you mean {near:?}?")),
+            hint: suggest::question(name, names.iter().map(String::as_str)),
         }),
     }
 }

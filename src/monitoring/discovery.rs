@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 use tinderbox_api::monitoring::NamespaceSelector;
 use tinderbox_api::selector::LabelSelector;
+use tinderbox_client::metrics::sanitized;
 
 /// The label of a slice that names its service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -41,13 +42,9 @@ impl World {
         namespaces: &NamespaceSelector,
         own: &str,
     ) -> Result<Vec<Group>, String> {
-        let selector = read(selector)?;
         let mut groups = Vec::new();
-        for pod in &self.pods {
-            let within = is_within(namespaces, own, &pod.namespace().unwrap_or_default());
-            let Some(ip) = address(pod).filter(|_| within && selector.matches_map(Some(pod.labels()))) else {
-                continue;
-            };
+        for pod in selected(&self.pods, selector, namespaces, own)? {
+            let Some(ip) = address(pod) else { continue };
             let base = of_pod(pod);
             for (container, init) in containers(pod) {
                 let ports = container.ports.as_deref().unwrap_or_default();
@@ -75,13 +72,9 @@ impl World {
         namespaces: &NamespaceSelector,
         own: &str,
     ) -> Result<Vec<Group>, String> {
-        let selector = read(selector)?;
         let mut groups = Vec::new();
-        for service in &self.services {
+        for service in selected(&self.services, selector, namespaces, own)? {
             let namespace = service.namespace().unwrap_or_default();
-            if !is_within(namespaces, own, &namespace) || !selector.matches_map(Some(service.labels())) {
-                continue;
-            }
             let base = of_service(service, &namespace);
             let behind = |slice: &&Arc<EndpointSlice>| {
                 slice.namespace().as_deref() == Some(namespace.as_str())
@@ -145,17 +138,20 @@ impl World {
     }
 }
 
-fn read(given: &Given) -> Result<LabelSelector, String> {
-    let value = serde_json::to_value(given).map_err(|error| error.to_string())?;
-    LabelSelector::from_object(&value).map_err(|error| error.to_string())
-}
-
-fn is_within(selector: &NamespaceSelector, own: &str, namespace: &str) -> bool {
-    match (selector.any, selector.match_names.is_empty()) {
-        (Some(true), _) => true,
-        (_, true) => namespace == own,
-        (_, false) => selector.match_names.iter().any(|name| name == namespace),
-    }
+/// The objects that a monitor of the namespace `own` selects.
+fn selected<'a, K: ResourceExt>(
+    all: &'a [Arc<K>],
+    selector: &Given,
+    namespaces: &NamespaceSelector,
+    own: &str,
+) -> Result<Vec<&'a K>, String> {
+    let selector = LabelSelector::from_typed(selector).map_err(|error| error.to_string())?;
+    let names = namespaces.names(own);
+    let is_meant = |object: &&K| {
+        let is_within = names.as_ref().is_none_or(|names| names.contains(&object.namespace().unwrap_or_default()));
+        is_within && selector.matches_map(Some(object.labels()))
+    };
+    Ok(all.iter().map(|object| &**object).filter(is_meant).collect())
 }
 
 fn address(pod: &Pod) -> Option<&str> {
@@ -174,7 +170,7 @@ fn containers(pod: &Pod) -> impl Iterator<Item = (&Container, bool)> {
 fn marks(labels: &mut Labels, object: &str, of: &impl ResourceExt) {
     for (kind, map) in [("label", of.labels()), ("annotation", of.annotations())] {
         for (name, value) in map {
-            let name: String = name.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '_' }).collect();
+            let name = sanitized(name);
             labels.insert(format!("__meta_kubernetes_{object}_{kind}_{name}"), value.clone());
             labels.insert(format!("__meta_kubernetes_{object}_{kind}present_{name}"), "true".to_owned());
         }

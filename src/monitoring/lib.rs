@@ -11,7 +11,8 @@ mod serve;
 pub mod state;
 
 use kube::Client;
-use tinderbox_client::{Applier, Caches, Clock, Recorder, error::chain};
+use tinderbox_client::runner::see_out;
+use tinderbox_client::{Applier, Caches, Clock, Recorder};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,12 +32,6 @@ pub fn spawn(
     let caches = Caches::new(client.clone(), tracker.clone(), token.clone());
     let recorder = Recorder::new(client.clone(), NAME, clock.clone(), tracker, token.clone());
     let applier = Applier::new(caches.clone(), recorder, NAME);
-    let (running, stop) = (operator::run(caches, applier, clock, discovery, token.clone()), token.clone());
-    tracker.spawn(async move {
-        if let Err(error) = running.await
-            && !stop.is_cancelled()
-        {
-            tracing::error!(controller = NAME, error = %chain(&error), "ended");
-        }
-    });
+    let running = operator::run(caches, applier, clock, discovery, token.clone());
+    tracker.spawn(see_out(NAME, "Prometheus", running, token.clone()));
 }

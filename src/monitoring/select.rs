@@ -23,8 +23,9 @@ impl Selection<'_> {
     /// # Errors
     /// When a selector cannot be read.
     pub(crate) fn of<'k, K: ResourceExt>(&self, all: &'k [K], known: &Namespaces) -> Result<Vec<&'k K>, String> {
-        let Some(objects) = read(self.objects)? else { return Ok(Vec::new()) };
-        let namespaces = read(self.namespaces)?;
+        let read = |given: &Option<Given>| given.as_ref().map(LabelSelector::from_typed).transpose();
+        let Some(objects) = read(self.objects).map_err(|error| error.to_string())? else { return Ok(Vec::new()) };
+        let namespaces = read(self.namespaces).map_err(|error| error.to_string())?;
         let mut chosen: Vec<&K> = all
             .iter()
             .filter(|object| {
@@ -39,12 +40,6 @@ impl Selection<'_> {
         chosen.sort_by_key(|object| (object.namespace(), object.name_any()));
         Ok(chosen)
     }
-}
-
-fn read(given: &Option<Given>) -> Result<Option<LabelSelector>, String> {
-    let Some(given) = given else { return Ok(None) };
-    let value = serde_json::to_value(given).map_err(|error| error.to_string())?;
-    LabelSelector::from_object(&value).map(Some).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

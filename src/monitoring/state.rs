@@ -8,7 +8,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
 use tinderbox_client::Cache;
-use tinderbox_client::metrics::{MetricFamily, Registry, counter, counters, gauge, gauges, look};
+use tinderbox_client::metrics::{MetricFamily, Registry, counter, counters, gauge, gauges, look, sanitized};
 
 /// The phases of pods.
 const PHASES: [&str; 5] = ["Pending", "Succeeded", "Failed", "Unknown", "Running"];
@@ -49,6 +49,11 @@ fn flag(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
+/// The states that a condition may be in, and whether it is.
+fn states(status: &str) -> [(&'static str, f64); 3] {
+    ["true", "false", "unknown"].map(|state| (state, flag(status.eq_ignore_ascii_case(state))))
+}
+
 fn of_pods(pods: &[Arc<Pod>]) -> Vec<MetricFamily> {
     let mut info = gauges("kube_pod_info", "Information about pod.");
     let mut phase = gauges("kube_pod_status_phase", "The pods current phase.");
@@ -87,9 +92,7 @@ fn of_pods(pods: &[Arc<Pod>]) -> Vec<MetricFamily> {
         let mut shown = with(&[]);
         for label in LABELS {
             if let Some(value) = pod.labels().get(label) {
-                let name: String =
-                    label.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '_' }).collect();
-                shown.push((format!("label_{name}"), value.clone()));
+                shown.push((format!("label_{}", sanitized(label)), value.clone()));
             }
         }
         add(&mut labels, &shown, 1.0);
@@ -100,8 +103,8 @@ fn of_pods(pods: &[Arc<Pod>]) -> Vec<MetricFamily> {
                 "False" => "false",
                 _ => "unknown",
             });
-        for one in ["true", "false", "unknown"] {
-            add(&mut ready, &with(&[("condition", one)]), flag(one == is));
+        for (one, value) in states(is) {
+            add(&mut ready, &with(&[("condition", one)]), value);
         }
         let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
         for container in containers {
@@ -136,9 +139,9 @@ fn of_jobs(jobs: &[Arc<Job>], schedules: &[Arc<CronJob>]) -> Vec<MetricFamily> {
         gauge(&mut failed, own, number(status.and_then(|status| status.failed)));
         let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
         if let Some(condition) = conditions.iter().find(|one| one.type_ == "Failed") {
-            for one in ["true", "false", "unknown"] {
+            for (one, value) in states(&condition.status) {
                 let labels: &[(&str, &str)] = &[("condition", one), ("job_name", &name), ("namespace", &namespace)];
-                gauge(&mut ended, labels, flag(condition.status.to_lowercase() == one));
+                gauge(&mut ended, labels, value);
             }
         }
     }
@@ -182,9 +185,9 @@ fn of_nodes(nodes: &[Arc<Node>]) -> Vec<MetricFamily> {
             1.0,
         );
         for one in status.and_then(|status| status.conditions.as_deref()).unwrap_or_default() {
-            for state in ["true", "false", "unknown"] {
+            for (state, value) in states(&one.status) {
                 let labels: &[(&str, &str)] = &[("condition", &one.type_), ("node", &name), ("status", state)];
-                gauge(&mut conditions, labels, flag(one.status.to_lowercase() == state));
+                gauge(&mut conditions, labels, value);
             }
         }
     }

@@ -12,7 +12,8 @@ use futures::FutureExt;
 use kube::Client;
 pub use schedule::run_at;
 use tinderbox_client::metrics::Registry;
-use tinderbox_client::{Applier, Caches, Clock, Recorder, error::chain};
+use tinderbox_client::runner::see_out;
+use tinderbox_client::{Applier, Caches, Clock, Recorder};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -73,13 +74,6 @@ fn operate(
     let schedules = schedule::run(caches.clone(), applier.clone(), config.clone(), token.clone());
     let applications = controller::run(caches, applier, config, token.clone());
     for (kind, run) in [("ScheduledSparkApplication", schedules.boxed()), ("SparkApplication", applications.boxed())] {
-        let token = token.clone();
-        tracker.spawn(async move {
-            if let Err(error) = run.await
-                && !token.is_cancelled()
-            {
-                tracing::error!(controller = NAME, kind, error = %chain(&error), "ended");
-            }
-        });
+        tracker.spawn(see_out(NAME, kind, run, token.clone()));
     }
 }

@@ -24,7 +24,8 @@ mod scenarios;
 use futures::FutureExt;
 use kube::Client;
 use tinderbox_client::metrics::Registry;
-use tinderbox_client::{Applier, Caches, Clock, Recorder, error::chain};
+use tinderbox_client::runner::see_out;
+use tinderbox_client::{Applier, Caches, Clock, Recorder};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -79,13 +80,6 @@ fn control(
     let crons = cron::run(caches.clone(), applier.clone(), config.clone(), token.clone());
     let workflows = controller::run(caches, applier, config, whole, token.clone());
     for (kind, run) in [("CronWorkflow", crons.boxed()), ("Workflow", workflows.boxed())] {
-        let token = token.clone();
-        tracker.spawn(async move {
-            if let Err(error) = run.await
-                && !token.is_cancelled()
-            {
-                tracing::error!(controller = NAME, kind, error = %chain(&error), "ended");
-            }
-        });
+        tracker.spawn(see_out(NAME, kind, run, token.clone()));
     }
 }

@@ -36,6 +36,22 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// A kind of a namespace without a name of its own yet, without columns, fields and a way of its own for the status.
+    pub(crate) const fn within(group: &'static str, version: &'static str) -> Self {
+        Self {
+            group,
+            version,
+            kind: "",
+            plural: "",
+            short_name: "",
+            approved: None,
+            columns: &[],
+            cluster: false,
+            status: false,
+            fields: Vec::new(),
+        }
+    }
+
     /// The object to apply.
     #[must_use]
     pub fn into_value(self) -> Value {

@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 pub use super::resource::Application;
 use super::source::ApplicationSource;
 
+impl Application {
+    /// How it is synced without being asked; nothing when it is not.
+    #[must_use]
+    pub fn automated(&self) -> Option<&Automated> {
+        self.spec.sync_policy.as_ref()?.automated.as_ref().filter(|automated| automated.enabled.unwrap_or(true))
+    }
+}
+
 record! {
     /// Where manifests come from, where they go and how they are kept in sync.
     #[schemars(extend("required" = ["destination", "project"]))]

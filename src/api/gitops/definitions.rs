@@ -13,50 +13,37 @@ use crate::crd::{Column, Definition, schema_of};
 #[must_use]
 pub fn definitions() -> [Value; 3] {
     let application = Definition {
-        group: GROUP,
-        version: VERSION,
         kind: "Application",
         plural: "applications",
         short_name: "app",
-        approved: None,
         columns: &[
             Column("Sync Status", "string", ".status.sync.status"),
             Column("Health Status", "string", ".status.health.status"),
             Column("Revision", "string", ".status.sync.revision"),
             Column("Project", "string", ".spec.project"),
         ],
-        cluster: false,
-        // The status is written together with the operation that it takes over.
-        status: false,
+        // It has no way of its own for the status, which is written together with the operation that it takes over.
         fields: vec![
             ("spec", schema_of::<ApplicationSpec>()),
             ("operation", schema_of::<Operation>()),
             ("status", schema_of::<ApplicationStatus>()),
         ],
+        ..Definition::within(GROUP, VERSION)
     };
     let project = Definition {
-        group: GROUP,
-        version: VERSION,
         kind: "AppProject",
         plural: "appprojects",
         short_name: "appproj",
-        approved: None,
-        columns: &[],
-        cluster: false,
-        status: false,
         fields: vec![("spec", schema_of::<AppProjectSpec>()), ("status", schema_of::<AppProjectStatus>())],
+        ..Definition::within(GROUP, VERSION)
     };
     let set = Definition {
-        group: GROUP,
-        version: VERSION,
         kind: "ApplicationSet",
         plural: "applicationsets",
         short_name: "appset",
-        approved: None,
-        columns: &[],
-        cluster: false,
         status: true,
         fields: vec![("spec", schema_of::<ApplicationSetSpec>()), ("status", schema_of::<ApplicationSetStatus>())],
+        ..Definition::within(GROUP, VERSION)
     };
     [application, project, set].map(Definition::into_value).map(as_upstream)
 }

@@ -12,31 +12,20 @@ use crate::crd::{Column, Definition, schema_of};
 /// The definitions of PodMonitor, ServiceMonitor, PrometheusRule and Prometheus.
 #[must_use]
 pub fn definitions() -> [Value; 4] {
-    let empty = Definition {
-        group: GROUP,
-        version: VERSION,
-        kind: "",
-        plural: "",
-        short_name: "",
-        approved: None,
-        columns: &[],
-        cluster: false,
-        status: true,
-        fields: Vec::new(),
-    };
+    let with_status = Definition { status: true, ..Definition::within(GROUP, VERSION) };
     let pods = Definition {
         kind: "PodMonitor",
         plural: "podmonitors",
         short_name: "pmon",
         fields: vec![("spec", schema_of::<PodMonitorSpec>()), ("status", schema_of::<MonitorStatus>())],
-        ..empty.clone()
+        ..with_status.clone()
     };
     let services = Definition {
         kind: "ServiceMonitor",
         plural: "servicemonitors",
         short_name: "smon",
         fields: vec![("spec", schema_of::<ServiceMonitorSpec>()), ("status", schema_of::<MonitorStatus>())],
-        ..empty.clone()
+        ..with_status.clone()
     };
     let rules = Definition {
         kind: "PrometheusRule",
@@ -44,7 +33,7 @@ pub fn definitions() -> [Value; 4] {
         short_name: "promrule",
         status: false,
         fields: vec![("spec", schema_of::<PrometheusRuleSpec>())],
-        ..empty.clone()
+        ..with_status.clone()
     };
     let prometheus = Definition {
         kind: "Prometheus",
@@ -59,7 +48,7 @@ pub fn definitions() -> [Value; 4] {
             Column("Age", "date", ".metadata.creationTimestamp"),
         ],
         fields: vec![("spec", schema_of::<PrometheusSpec>()), ("status", schema_of::<PrometheusStatus>())],
-        ..empty
+        ..with_status
     };
     [pods, services, rules, prometheus].map(Definition::into_value)
 }

@@ -10,6 +10,15 @@ use serde_json::Value;
 /// A port by its number or its name.
 pub type PortRef = IntOrString;
 
+/// A number or a text as text.
+#[must_use]
+pub fn text_of(value: &IntOrString) -> String {
+    match value {
+        IntOrString::Int(number) => number.to_string(),
+        IntOrString::String(text) => text.clone(),
+    }
+}
+
 pub(super) fn port(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"x-kubernetes-int-or-string": true})
 }

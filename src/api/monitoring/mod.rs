@@ -10,7 +10,7 @@ mod resource;
 mod rule;
 
 pub use definitions::definitions;
-pub use endpoint::{Authorization, BasicAuth, Endpoint, PortRef, Relabeling, SecretOrConfigMap, TlsConfig};
+pub use endpoint::{Authorization, BasicAuth, Endpoint, PortRef, Relabeling, SecretOrConfigMap, TlsConfig, text_of};
 pub use monitor::{
     Binding, MonitorStatus, NamespaceSelector, PodMonitor, PodMonitorSpec, ServiceMonitor, ServiceMonitorSpec,
 };

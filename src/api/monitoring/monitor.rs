@@ -142,3 +142,15 @@ record! {
 }
 
 always!(NamespaceSelector);
+
+impl NamespaceSelector {
+    /// The namespaces that a monitor of the namespace `own` means; nothing where it means all.
+    #[must_use]
+    pub fn names(&self, own: &str) -> Option<Vec<String>> {
+        match (self.any, self.match_names.is_empty()) {
+            (Some(true), _) => None,
+            (_, true) => Some(vec![own.to_owned()]),
+            (_, false) => Some(self.match_names.clone()),
+        }
+    }
+}

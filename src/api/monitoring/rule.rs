@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::port;
+use super::endpoint::{port, text_of};
 
 /// Rules of Prometheus.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -87,10 +87,6 @@ impl Rule {
     /// What is evaluated, as text.
     #[must_use]
     pub fn expression(&self) -> String {
-        match &self.expr {
-            Some(IntOrString::Int(number)) => number.to_string(),
-            Some(IntOrString::String(text)) => text.clone(),
-            None => String::new(),
-        }
+        self.expr.as_ref().map(text_of).unwrap_or_default()
     }
 }

@@ -15,13 +15,11 @@ const APPROVED: &str = "https://github.com/kubeflow/spark-operator/pull/1298";
 /// The definitions of SparkApplication and ScheduledSparkApplication.
 #[must_use]
 pub fn definitions() -> [Value; 2] {
+    let approved = Definition { approved: Some(APPROVED), status: true, ..Definition::within(GROUP, VERSION) };
     let application = Definition {
-        group: GROUP,
-        version: VERSION,
         kind: "SparkApplication",
         plural: "sparkapplications",
         short_name: "sparkapp",
-        approved: Some(APPROVED),
         columns: &[
             Column("Suspend", "boolean", ".spec.suspend"),
             Column("Status", "string", ".status.applicationState.state"),
@@ -30,17 +28,13 @@ pub fn definitions() -> [Value; 2] {
             Column("Finish", "string", ".status.terminationTime"),
             Column("Age", "date", ".metadata.creationTimestamp"),
         ],
-        cluster: false,
-        status: true,
         fields: vec![("spec", schema_of::<SparkApplicationSpec>()), ("status", schema_of::<SparkApplicationStatus>())],
+        ..approved.clone()
     };
     let scheduled = Definition {
-        group: GROUP,
-        version: VERSION,
         kind: "ScheduledSparkApplication",
         plural: "scheduledsparkapplications",
         short_name: "scheduledsparkapp",
-        approved: Some(APPROVED),
         columns: &[
             Column("Schedule", "string", ".spec.schedule"),
             Column("TimeZone", "string", ".spec.timeZone"),
@@ -49,12 +43,11 @@ pub fn definitions() -> [Value; 2] {
             Column("Last Run Name", "string", ".status.lastRunName"),
             Column("Age", "date", ".metadata.creationTimestamp"),
         ],
-        cluster: false,
-        status: true,
         fields: vec![
             ("spec", schema_of::<ScheduledSparkApplicationSpec>()),
             ("status", schema_of::<ScheduledSparkApplicationStatus>()),
         ],
+        ..approved
     };
     [application, scheduled].map(Definition::into_value)
 }

@@ -7,6 +7,7 @@ pub mod labels;
 mod options;
 mod pods;
 mod resource;
+mod rights;
 mod scheduled;
 mod status;
 
@@ -17,6 +18,7 @@ pub use options::{
     RestartType, UiOptions,
 };
 pub use pods::{DriverSpec, ExecutorSpec, Gpu, NameKey, NamePath, PodOptions, Port, SecretInfo};
+pub use rights::DRIVER_RIGHTS;
 pub use scheduled::{ScheduledSparkApplication, ScheduledSparkApplicationSpec, ScheduledSparkApplicationStatus};
 pub use status::{ApplicationState, DriverInfo, ExecutorState, SparkApplicationStatus, State};
 

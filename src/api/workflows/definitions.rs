@@ -9,18 +9,7 @@ use crate::crd::{Column, Definition, schema_of};
 /// The definitions of Workflow, WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow and WorkflowTaskResult.
 #[must_use]
 pub fn definitions() -> [Value; 5] {
-    let empty = Definition {
-        group: GROUP,
-        version: VERSION,
-        kind: "",
-        plural: "",
-        short_name: "",
-        approved: None,
-        columns: &[],
-        cluster: false,
-        status: false,
-        fields: Vec::new(),
-    };
+    let empty = Definition::within(GROUP, VERSION);
     let text = || json!({"type": "string"});
     let workflow = Definition {
         kind: "Workflow",

@@ -13,6 +13,8 @@ pub const CRON_WORKFLOW: &str = "workflows.argoproj.io/cron-workflow";
 pub const WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/workflow-template";
 /// Name of the ClusterWorkflowTemplate that a workflow comes from.
 pub const CLUSTER_WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/cluster-workflow-template";
+/// Name of the workflow that a workflow was made after.
+pub const RESUBMITTED_FROM: &str = "workflows.argoproj.io/resubmitted-from-workflow";
 /// On pods of an exit handler.
 pub const ON_EXIT: &str = "workflows.argoproj.io/on-exit";
 /// What a ConfigMap is for: `Cache` or `Parameter`.

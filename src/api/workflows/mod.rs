@@ -8,6 +8,7 @@ mod flow;
 pub mod labels;
 mod options;
 mod parameters;
+mod request;
 mod resource;
 mod spec;
 mod status;
@@ -22,6 +23,7 @@ pub use options::{
     SemaphoreRef, Synchronization, TtlStrategy, VolumeClaimGc, WorkflowMetadata,
 };
 pub use parameters::{Arguments, Artifact, Inputs, Outputs, Parameter, RawArtifact, SuppliedValue, ValueFrom};
+pub use request::{Shutdown, of_template};
 pub use spec::{
     ClusterWorkflowTemplate, Workflow, WorkflowSpec, WorkflowTaskResult, WorkflowTemplate, WorkflowTemplateRef,
 };

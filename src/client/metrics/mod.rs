@@ -64,10 +64,15 @@ fn added<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::
     made
 }
 
+/// A text as the name of a metric or label may be.
+#[must_use]
+pub fn sanitized(text: &str) -> String {
+    text.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '_' }).collect()
+}
+
 /// Families that are made when they are asked for. `name` tells this one from others of the registry.
 pub fn look(registry: &Registry, name: &str, make: impl Fn() -> Vec<MetricFamily> + Send + Sync + 'static) {
-    let name: String = name.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '_' }).collect();
-    match Desc::new(name, "made when asked for".to_owned(), Vec::new(), Default::default()) {
+    match Desc::new(sanitized(name), "made when asked for".to_owned(), Vec::new(), Default::default()) {
         Ok(desc) => register(registry, Look { desc, make }),
         Err(error) => tracing::error!(%error, "a metric is not added"),
     }

@@ -1,6 +1,6 @@
 // Applications: all of them, and one as the tree of its objects. Graphs are drawn here, those of workflows too.
 
-import { act, ago, badge, empty, h, linkTo, section, table } from "./dom.js";
+import { act, ago, badge, empty, facts, h, heading, linkTo, section, table } from "./dom.js";
 import { rows, store } from "./live.js";
 
 const WIDE = 190, HIGH = 50, ASIDE = 26, BETWEEN = 44;
@@ -28,15 +28,15 @@ function list() {
 function one(namespace, name, answer, failure) {
   const row = store.rows.get("Application")?.get(`${namespace}/${name}`);
   const buttons = h("div", { class: "buttons" }, act("Refresh", wish("refresh", namespace, name)), act("Sync", wish("sync", namespace, name), { primary: true }));
-  const head = h("header", { class: "head" }, h("div", {}, h("p", { class: "crumb" }, h("a", { href: "#/apps" }, "Applications"), ` / ${namespace}`), h("h1", {}, name)),
+  const head = heading("#/apps", "Applications", namespace, name,
     row ? [badge(row.t, row.x.health), badge(row.x.sync === "Synced" ? "good" : row.x.sync === "OutOfSync" ? "busy" : "calm", row.x.sync)] : null, buttons);
   if (failure) return [head, empty("This application cannot be shown", failure.message)];
   if (!answer) return [head, h("div", { class: "wait tall" })];
   const { spec, status = {} } = answer.object;
   const operation = status.operationState ?? {};
-  const facts = [["Source", spec.source?.path ?? spec.source?.repoURL], ["Target", spec.source?.targetRevision || "HEAD"], ["Revision", status.sync?.revision],
+  const known = [["Source", spec.source?.path ?? spec.source?.repoURL], ["Target", spec.source?.targetRevision || "HEAD"], ["Revision", status.sync?.revision],
     ["To", spec.destination?.namespace], ["Last sync", operation.phase && `${operation.phase}${operation.finishedAt ? ` ${ago(operation.finishedAt)} ago` : ""}`],
-    ["By itself", spec.syncPolicy?.automated ? "yes" : "no"]].filter(([, value]) => value);
+    ["By itself", spec.syncPolicy?.automated ? "yes" : "no"]];
   const nodes = [{ id: "app", title: name, sub: `Application · ${row?.x.health ?? ""}`, tone: row?.t ?? "calm" }];
   const edges = [];
   const add = (parent, object, path) => {
@@ -57,7 +57,7 @@ function one(namespace, name, answer, failure) {
     head,
     ...(status.conditions ?? []).map((each) => h("p", { class: "message" }, `${each.type}: ${each.message}`)),
     operation.message && operation.phase !== "Succeeded" ? h("p", { class: "message" }, operation.message) : null,
-    h("dl", { class: "facts" }, facts.map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, value)))),
+    facts(known),
     section("Tree", answer.tree.length ? graph(nodes, edges, "right") : empty("No objects yet", "Nothing was compared so far.")),
     results.length ? section("Last sync", table("Last sync", ["Object", "Result", "Message"], results)) : null,
   ];

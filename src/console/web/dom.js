@@ -88,22 +88,24 @@ function into(old, one) {
 /** A state with its colour; the word says it too. */
 export const badge = (tone, text) => h("span", { class: `badge ${tone}` }, text || "unknown");
 
-/** A button that does something to an object, and is not pressed twice. */
-export function act(label, wish, { primary, sure } = {}) {
-  const press = async (event) => {
-    const button = event.currentTarget;
-    if (button.getAttribute("aria-disabled") === "true" || (sure && !confirm(sure))) return;
-    button.setAttribute("aria-disabled", "true");
-    try {
-      const made = await post(wish);
-      say(`${label}: ${made.name}`);
-      document.dispatchEvent(new CustomEvent("done", { detail: { ...wish, made: made.name } }));
-    } catch (error) {
-      say(`${label} of ${wish.name} did not work: ${error.message}`, true);
-    } finally {
-      button.removeAttribute("aria-disabled");
-    }
-  };
+/** Does something to an object, and says what came of it; the button that asked for it cannot ask again until then. */
+export async function perform(button, wish, did, failed) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    const made = await post(wish);
+    say(`${did}: ${made.name}`);
+    document.dispatchEvent(new CustomEvent("done", { detail: { ...wish, made: made.name } }));
+  } catch (error) {
+    say(`${failed}: ${error.message}`, true);
+  } finally {
+    button.removeAttribute("aria-disabled");
+  }
+}
+
+/** A button that does something to an object. */
+export function act(label, wish, { primary } = {}) {
+  const press = (event) => perform(event.currentTarget, wish, label, `${label} of ${wish.name} did not work`);
   return h("button", { type: "button", class: primary ? "primary" : undefined, onclick: press }, label);
 }
 
@@ -170,6 +172,14 @@ export function table(label, head, rows) {
     h("thead", {}, h("tr", {}, head.map((one) => h("th", { scope: "col" }, one)))),
     h("tbody", {}, rows.map((row) => h("tr", { "data-key": row.key }, cells(row))))));
 }
+
+/** The head of an object's page: the way back, its name, and more beside it. */
+export const heading = (href, list, namespace, name, ...rest) => h("header", { class: "head" },
+  h("div", {}, h("p", { class: "crumb" }, h("a", { href }, list), namespace && ` / ${namespace}`), h("h1", {}, name)), ...rest);
+
+/** Names and values, as far as there are values. */
+export const facts = (pairs) => h("dl", { class: "facts" }, pairs.filter(([, value]) => value !== undefined && value !== null && value !== "")
+  .map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, String(value)))));
 
 /** A part of a page under its title. */
 export const section = (title, ...children) => h("section", { "aria-label": title }, h("h2", {}, title), ...children);

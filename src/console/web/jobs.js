@@ -1,6 +1,6 @@
 // Spark jobs: all of them, and one with its timeline, executors, stages, log and events.
 
-import { act, ago, ask, badge, bytes, empty, h, linkTo, moment, section, span, table, took } from "./dom.js";
+import { act, ago, ask, badge, bytes, empty, facts, h, heading, linkTo, moment, section, span, table, took } from "./dom.js";
 import { rows, store } from "./live.js";
 import { logs } from "./logs.js";
 import { timeline } from "./timeline.js";
@@ -62,8 +62,7 @@ function why(kind, namespace, name, now, redraw) {
 }
 
 function one(kind, namespace, name, job, failure, redraw) {
-  const head = (tone, text, ...rest) => h("header", { class: "head" },
-    h("div", {}, h("p", { class: "crumb" }, h("a", { href: "#/jobs" }, "Spark jobs"), ` / ${namespace}`), h("h1", {}, name)), badge(tone, text), ...rest);
+  const head = (tone, text, ...rest) => heading("#/jobs", "Spark jobs", namespace, name, badge(tone, text), ...rest);
   if (failure) return [head("bad", "not there"), empty("This job cannot be shown", failure.message)];
   if (!job) return [head("calm", "…"), h("div", { class: "wait tall" })];
   const { object, pods, live } = job;
@@ -78,18 +77,18 @@ function one(kind, namespace, name, job, failure, redraw) {
     job.history && h("a", { class: "button", href: job.history, target: "_blank", rel: "noopener" }, "History"),
   ];
   const causes = now === "COMPLETED" || now === "Succeeded" ? [] : why(kind, namespace, name, now, redraw);
-  const facts = [
+  const known = [
     ["Type", object.spec.type], ["Spark", object.spec.sparkVersion], ["Image", object.spec.image ?? object.spec.containers?.[0]?.image],
     ["Application", object.status?.sparkApplicationId ?? object.metadata.labels?.["spark-app-selector"]],
     ["Attempts", object.status?.executionAttempts], ["Made", `${ago(object.metadata.creationTimestamp)} ago`],
-  ].filter(([, value]) => value !== undefined && value !== "");
+  ];
   const logged = pods.map(({ row: pod, more }) => ({ name: pod.n, containers: more.containers, role: pod.x.role }))
     .sort((a, b) => (a.role === "driver" ? -1 : b.role === "driver" ? 1 : a.name.localeCompare(b.name)));
   return [
     head(row?.t ?? "calm", now, h("div", { class: "buttons" }, links, buttons)),
     row?.m ? h("p", { class: "message" }, row.m) : null,
     causes.length ? h("div", { class: "causes" }, causes) : null,
-    h("dl", { class: "facts" }, facts.map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, String(value))))),
+    facts(known),
     section("Timeline", timeline(object, pods, live, job.events)),
     live?.stages?.length ? section(live.past ? "Stages, as the driver told them last" : "Stages", stages(live.stages, live.past)) : null,
     section("Executors", executors(pods, live)),

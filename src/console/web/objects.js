@@ -1,6 +1,6 @@
 // Objects of any kind that is watched, thousands of them too, one as it is, and events.
 
-import { ago, badge, empty, h, linkTo, moment, section } from "./dom.js";
+import { ago, badge, empty, h, heading, linkTo, moment, section } from "./dom.js";
 import { rows, store } from "./live.js";
 import { logs } from "./logs.js";
 
@@ -86,7 +86,7 @@ function happened(redraw) {
 
 function one(kind, namespace, name, object, failure) {
   const row = store.rows.get(kind)?.get(`${namespace === "-" ? "" : namespace}/${name}`);
-  const head = h("header", { class: "head" }, h("div", {}, h("p", { class: "crumb" }, h("a", { href: `#/objects/${kind}` }, kind), namespace === "-" ? "" : ` / ${namespace}`), h("h1", {}, name)), row?.s ? badge(row.t, row.s) : null);
+  const head = heading(`#/objects/${kind}`, kind, namespace === "-" ? "" : namespace, name, row?.s ? badge(row.t, row.s) : null);
   if (failure) return [head, empty("This object cannot be shown", failure.message)];
   if (!object) return [head, h("div", { class: "wait tall" })];
   const containers = kind === "Pod" ? [...(object.spec.containers ?? []), ...(object.spec.initContainers ?? [])].map((each) => each.name) : [];

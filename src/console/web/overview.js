@@ -79,4 +79,3 @@ function memory(text) {
   const kib = /^(\d+)Ki$/.exec(text ?? "");
   return kib ? `${(kib[1] / 1048576).toFixed(1)} GiB` : (text ?? "");
 }
-

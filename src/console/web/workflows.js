@@ -1,6 +1,6 @@
 // Workflows: all of them, and one as the graph of its nodes.
 
-import { act, ago, badge, empty, h, linkTo, say, section, table, took } from "./dom.js";
+import { act, ago, badge, empty, facts, h, heading, linkTo, perform, section, table, took } from "./dom.js";
 import { rows, store } from "./live.js";
 import { logs } from "./logs.js";
 import { graph } from "./apps.js";
@@ -46,24 +46,11 @@ function template(row) {
   const field = ({ name, value, enum: choices, description }) => h("label", { title: description }, name, choices
     ? h("select", { name }, choices.map((one) => h("option", { selected: one === value }, one)))
     : h("input", { name, value: value ?? "", required: value === undefined || value === null, autocomplete: "off" }));
-  const submit = async (event) => {
+  const submit = (event) => {
     event.preventDefault();
     const form = event.currentTarget;
-    const button = form.querySelector("button");
-    if (button.getAttribute("aria-disabled") === "true") return;
-    button.setAttribute("aria-disabled", "true");
     const wish = { act: "submit", kind: "WorkflowTemplate", namespace: row.ns, name: row.n, parameters: Object.fromEntries(new FormData(form)) };
-    try {
-      const response = await fetch("api/act", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(wish) });
-      const made = await response.json();
-      if (!response.ok) throw new Error(made.error);
-      say(`Runs: ${made.name}`);
-      location.hash = `#/workflows/${row.ns}/${made.name}`;
-    } catch (error) {
-      say(`${row.n} does not run: ${error.message}`, true);
-    } finally {
-      button.removeAttribute("aria-disabled");
-    }
+    perform(form.querySelector("button"), wish, "Runs", `${row.n} does not run`);
   };
   const parameters = row.x.parameters ?? [];
   return h("form", { class: "card", "data-keep": `template ${id} ${JSON.stringify(parameters)}`, onsubmit: submit, "aria-label": `Run ${row.n}` },
@@ -84,8 +71,7 @@ export function shown(nodes) {
 }
 
 function one(namespace, name, chosen, workflow, failure) {
-  const head = (tone, text, ...rest) => h("header", { class: "head" },
-    h("div", {}, h("p", { class: "crumb" }, h("a", { href: "#/workflows" }, "Workflows"), ` / ${namespace}`), h("h1", {}, name)), badge(tone, text), ...rest);
+  const head = (tone, text, ...rest) => heading("#/workflows", "Workflows", namespace, name, badge(tone, text), ...rest);
   if (failure) return [head("bad", "not there"), empty("This workflow cannot be shown", failure.message)];
   if (!workflow) return [head("calm", "…"), h("div", { class: "wait tall" })];
   const status = workflow.status ?? {};
@@ -103,8 +89,8 @@ function one(namespace, name, chosen, workflow, failure) {
   return [
     head(TONE[phase] ?? "calm", suspended && !OVER.has(phase) ? "Suspended" : phase, h("div", { class: "buttons" }, buttons)),
     status.message ? h("p", { class: "message" }, status.message) : null,
-    h("dl", { class: "facts" }, [["Progress", status.progress], ["Took", took(status.startedAt, status.finishedAt)], ["Begun", status.startedAt ? `${ago(status.startedAt)} ago` : ""],
-      ["Template", workflow.spec.workflowTemplateRef?.name]].filter(([, value]) => value).map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, value)))),
+    facts([["Progress", status.progress], ["Took", took(status.startedAt, status.finishedAt)], ["Begun", status.startedAt ? `${ago(status.startedAt)} ago` : ""],
+      ["Template", workflow.spec.workflowTemplateRef?.name]]),
     section("Graph", drawn.length ? graph(drawn, edges, "down") : empty("No nodes yet", "The controller has not looked at it.")),
     node ? detail(namespace, workflow, node) : h("p", { class: "quiet hint" }, "Choose a node to see what it was given, what it gave, and what it said."),
   ];
@@ -120,15 +106,15 @@ export function podName(workflow, node) {
 }
 
 function detail(namespace, workflow, node) {
-  const facts = [["Phase", node.phase], ["Type", node.type], ["Template", node.templateName || node.templateRef?.template], ["Took", took(node.startedAt, node.finishedAt)],
-    ["Host", node.hostNodeName], ["Message", node.message]].filter(([, value]) => value);
+  const known = [["Phase", node.phase], ["Type", node.type], ["Template", node.templateName || node.templateRef?.template], ["Took", took(node.startedAt, node.finishedAt)],
+    ["Host", node.hostNodeName], ["Message", node.message]];
   const values = (title, list, result) => {
     const all = [...(list ?? []).map((one) => [one.name, one.value]), ...(result !== undefined ? [["result", result]] : [])];
     return all.length ? [h("p", { class: "label" }, title), h("dl", { class: "values" }, all.map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, h("code", {}, String(value ?? ""))))))] : [];
   };
   const began = node.type === "Pod" && node.startedAt && node.phase !== "Pending";
   return section(node.displayName || node.name,
-    h("dl", { class: "facts" }, facts.map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, value)))),
+    facts(known),
     values("Given", node.inputs?.parameters), values("Gave", node.outputs?.parameters, node.outputs?.result),
     began ? [h("p", { class: "label" }, "Said"), logs(namespace, [{ name: podName(workflow, node), containers: ["main"] }])] : null);
 }

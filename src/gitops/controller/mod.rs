@@ -21,10 +21,9 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 use tinderbox_api::gitops::{AppProject, AppProjectSpec, Application, ProjectDestination, ResourceKind, marks};
 use tinderbox_client::clock::after;
-use tinderbox_client::error::chain;
 use tinderbox_client::patch::diff;
 use tinderbox_client::plan::encode;
-use tinderbox_client::runner::Action;
+use tinderbox_client::runner::{Action, see_out};
 use tinderbox_client::{Applier, Cache, Caches, Change, Clock, ObjectKey, Queue, Recorder, Result, Runner, Step};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -89,11 +88,8 @@ pub fn spawn(client: &Client, config: Config, tracker: &TaskTracker, token: &Can
         let caches = Caches::within(Some(config.namespace.clone()), client.clone(), spawned.clone(), stop.clone());
         let recorder = Recorder::new(client, marks::MANAGER, config.clock.clone(), &spawned, stop.clone());
         let applier = Applier::new(caches.clone(), recorder, marks::MANAGER);
-        if let Err(error) = run(caches, applier, config, spawned, stop.clone()).await
-            && !stop.is_cancelled()
-        {
-            tracing::error!(controller = marks::MANAGER, error = %chain(&error), "ended");
-        }
+        let running = run(caches, applier, config, spawned, stop.clone());
+        see_out(marks::MANAGER, "Application", running, stop).await;
     });
 }
 

@@ -41,10 +41,10 @@ pub fn decide(
     targets: usize,
     now: Timestamp,
 ) -> Auto {
-    let policy = app.spec.sync_policy.clone().unwrap_or_default();
-    let Some(automated) = policy.automated.filter(|automated| automated.enabled.unwrap_or(true)) else {
+    let Some(automated) = app.automated() else {
         return Auto::No("it is synced when asked");
     };
+    let policy = app.spec.sync_policy.clone().unwrap_or_default();
     let state = app.status.as_ref().and_then(|status| status.operation_state.as_ref());
     if app.operation.is_some() || state.is_some_and(|state| super::Operation::is_open(&state.phase)) {
         return Auto::No("another operation is in progress");

@@ -1,8 +1,6 @@
 //! Figures of the console: its first view, and how soon a page sees a change among ten thousand objects. There is no browser: what
 //! one would ask for is asked for, and drawing is not measured.
 
-use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
@@ -10,18 +8,15 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::batch::v1::CronJob;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
-use tinderbox_console::{Config, Token};
 use tinderbox_providers::Provider as _;
 use tinderbox_providers::embedded::node::rehearsal::Rehearsal;
 use tinderbox_providers::embedded::process;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::net::TcpStream;
 
 use super::Figure;
 use crate::cluster::Cluster;
-use crate::console::Explainer;
+use crate::console::Served;
 use crate::error::Error;
 use crate::event::{Event, Talk};
 use crate::project::Project;
@@ -86,10 +81,11 @@ struct Page {
 }
 
 impl Page {
-    async fn open(link: &str, path: &str) -> Result<Self, Error> {
+    /// Asks for a page; it, and how many bytes came until all was told.
+    async fn open(link: &str, path: &str) -> Result<(Self, usize), Error> {
         let mut page = Self { stream: ask(link, path, "keep-alive").await?, read: Vec::new() };
-        page.until("\"rest\":").await?;
-        Ok(page)
+        let bytes = page.until("\"rest\":").await?;
+        Ok((page, bytes))
     }
 
     /// Reads until a text has come; what came is forgotten then.
@@ -138,13 +134,8 @@ async fn view(link: &str) -> Result<(Page, usize), Error> {
     let index = file(link, "").await?;
     let names = index.split('"').filter(|word| word.ends_with(".js") || word.ends_with(".css"));
     let files = try_join_all(names.map(|name| file(link, name)));
-    let data = async {
-        let mut page = Page { stream: ask(link, FIRST, "keep-alive").await?, read: Vec::new() };
-        let bytes = page.until("\"rest\":").await?;
-        Ok((page, bytes))
-    };
     let (files, (page, bytes), about, causes) =
-        tokio::try_join!(files, data, file(link, "api/about"), file(link, "api/explain/all"))?;
+        tokio::try_join!(files, Page::open(link, FIRST), file(link, "api/about"), file(link, "api/explain/all"))?;
     let all = files.iter().chain([&index, &about, &causes]).map(String::len).sum::<usize>();
     Ok((page, all + bytes))
 }
@@ -158,23 +149,9 @@ async fn updates(rehearsal: &Rehearsal, talk: &Talk) -> Result<(Vec<Duration>, D
     stream::iter(made).buffer_unordered(WRITERS).try_for_each(async |_| Ok(())).await?;
 
     talk.tell(Event::Step(format!("changing {CHANGES} of them")));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::file("listen on", "127.0.0.1"))?;
-    let port = listener.local_addr().map_err(Error::file("listen on", "127.0.0.1"))?.port();
-    let (tracker, ended) = (TaskTracker::new(), CancellationToken::new());
-    let token = Token::new().map_err(Error::file("make a token for", "the console"))?;
-    let config = Config {
-        cluster: "rehearsal".to_owned(),
-        place: "embedded".to_owned(),
-        token: token.clone(),
-        namespace: None,
-        ingress: None,
-        explain: Arc::new(Explainer),
-    };
-    tinderbox_console::spawn(listener, cluster.client.clone(), config, &tracker, &ended)
-        .map_err(Error::file("serve", "the console"))?;
-    let link = tinderbox_console::link(port, &token);
+    let served = Served::start(&cluster, "embedded".to_owned(), None).await?;
     let began = Instant::now();
-    let mut page = Page::open(&link, "api/live/CronJob").await?;
+    let (mut page, _) = Page::open(&served.link, "api/live/CronJob").await?;
     let whole = began.elapsed();
     let mut late = Vec::with_capacity(CHANGES);
     for number in 0..CHANGES {
@@ -186,9 +163,7 @@ async fn updates(rehearsal: &Rehearsal, talk: &Talk) -> Result<(Vec<Duration>, D
         late.push(began.elapsed());
     }
     page.close().await;
-    ended.cancel();
-    tracker.close();
-    tracker.wait().await;
+    served.end().await;
     Ok((late, whole))
 }
 

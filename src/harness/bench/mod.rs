@@ -131,13 +131,9 @@ pub async fn bench(
 ) -> Result<BenchReport, Error> {
     for name in names {
         if !FIGURES.iter().any(|figure| means(name, figure)) {
-            let near = suggest::nearest(name, FIGURES);
             return Err(Error::Usage {
                 message: format!("there is no figure called {name:?}"),
-                hint: Some(match near {
-                    Some(near) => format!("did you mean {near:?}?"),
-                    None => format!("figures: {}", FIGURES.join(", ")),
-                }),
+                hint: Some(suggest::hint(name, "figures", &FIGURES)),
             });
         }
     }

@@ -141,10 +141,9 @@ pub(crate) async fn find(cluster: &Cluster, name: &str) -> Result<Application, E
     let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
     all.into_iter().find(|app| app.name_any() == name).ok_or_else(|| Error::Usage {
         message: format!("there is no application called {name:?}"),
-        hint: Some(match suggest::nearest(name, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None if names.is_empty() => "this cluster has none: `cargo xtask up` brings the platform".to_owned(),
-            None => format!("applications: {}", names.join(", ")),
+        hint: Some(match names.as_slice() {
+            [] => "this cluster has none: `cargo xtask up` brings the platform".to_owned(),
+            names => suggest::hint(name, "applications", names),
         }),
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use similar::TextDiff;
+use tinderbox_gitops::sync::Key;
 
 use super::place::Plan;
 use crate::event::ObjectName;
@@ -60,23 +61,17 @@ impl Side {
     }
 }
 
-/// What tells objects apart: the application, and then group, kind, namespace and name.
-pub(crate) type Id = (String, [String; 4]);
+/// What tells objects apart: the application, and then the object's key.
+pub(crate) type Id = (String, Key);
 
 /// The id of an object.
 pub(crate) fn id(application: &str, value: &Value) -> Id {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let version = text(&value["apiVersion"]);
-    let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
-    let metadata = &value["metadata"];
-    (application.to_owned(), [group, text(&value["kind"]), text(&metadata["namespace"]), text(&metadata["name"])])
+    (application.to_owned(), Key::of(value))
 }
 
 /// All objects of a place.
 pub(crate) fn sides(plan: &Plan) -> BTreeMap<Id, Side> {
-    let root = plan.root.iter().map(|object| ("", object));
-    let children = plan.children.iter().flat_map(|child| child.objects.iter().map(|one| (child.name.as_str(), one)));
-    root.chain(children).map(|(app, object)| (id(app, &object.value), Side::of(object))).collect()
+    plan.all().map(|(app, object)| (id(app, &object.value), Side::of(object))).collect()
 }
 
 /// What differs. The sides are called `names`.
@@ -93,7 +88,7 @@ pub(crate) fn differences(names: [&str; 2], from: &BTreeMap<Id, Side>, to: &BTre
         };
         let text = |side: Option<&Side>| side.map(|side| yaml(&side.value)).unwrap_or_default();
         let (before, after) = (text(one), text(two));
-        let (application, [_, kind, namespace, name]) = id.clone();
+        let (application, Key { kind, namespace, name, .. }) = id.clone();
         found.push(Difference {
             application,
             object: ObjectName { kind, namespace, name },

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tinderbox_api::gitops::{Application, ApplicationSource};
+use tinderbox_api::gitops::{Application, ApplicationSource, GROUP};
 use tinderbox_gitops::source;
+use tinderbox_gitops::sync::Key;
 use tinderbox_gitops::tree::{Disk, Tree, join};
 
 use crate::error::Error;
@@ -41,6 +42,13 @@ impl Plan {
     #[must_use]
     pub fn names(&self) -> BTreeSet<String> {
         self.children.iter().map(|child| child.name.clone()).collect()
+    }
+
+    /// Everything that there is to be, each object with the name of its application: nothing for the root, which comes first.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Object)> {
+        let root = self.root.iter().map(|object| ("", object));
+        let children = self.children.iter();
+        root.chain(children.flat_map(|child| child.objects.iter().map(|object| (child.name.as_str(), object))))
     }
 
     /// All objects of all applications but the applications themselves, those of the first waves first; without any application those of the root.
@@ -120,9 +128,7 @@ fn definitions<'a>(objects: impl Iterator<Item = &'a Object>) -> BTreeMap<(Strin
 
 /// Puts an object that names no namespace into that of its application, if it lives in one.
 fn put(object: &mut Object, namespace: &str, defined: &BTreeMap<(String, String), bool>) {
-    let version = object.value["apiVersion"].as_str().unwrap_or_default();
-    let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
-    let kind = object.value["kind"].as_str().unwrap_or_default().to_owned();
+    let Key { group, kind, .. } = Key::of(&object.value);
     let namespaced = defined
         .get(&(group, kind))
         .copied()
@@ -135,8 +141,8 @@ fn put(object: &mut Object, namespace: &str, defined: &BTreeMap<(String, String)
 
 /// Whether an object is an application.
 pub(crate) fn is_application(object: &Value) -> bool {
-    let group = object["apiVersion"].as_str().and_then(|version| version.split_once('/')).map(|(group, _)| group);
-    group == Some("argoproj.io") && object["kind"] == "Application"
+    let Key { group, kind, .. } = Key::of(object);
+    (group.as_str(), kind.as_str()) == (GROUP, "Application")
 }
 
 fn wrong(object: &Object, field: &str, message: String) -> Error {

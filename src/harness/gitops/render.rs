@@ -46,13 +46,11 @@ impl Rendered {
 /// When there is no such place, or a file is broken.
 pub fn render(project: &Project, place: &str) -> Result<RenderReport, Error> {
     let plan = of_place(project, place)?;
-    let root = plan.root.iter().map(|object| (String::new(), object));
-    let children = plan.children.iter().flat_map(|child| child.objects.iter().map(|one| (child.name.clone(), one)));
-    let mut objects: Vec<(ObjectName, Rendered)> = root
-        .chain(children)
+    let mut objects: Vec<(ObjectName, Rendered)> = plan
+        .all()
         .map(|(application, object)| {
-            let rendered = Rendered { application, origin: object.place_of(""), object: object.value.clone() };
-            (object.name(), rendered)
+            let (application, origin) = (application.to_owned(), object.place_of(""));
+            (object.name(), Rendered { application, origin, object: object.value.clone() })
         })
         .collect();
     objects.sort_by(|one, two| (&one.1.application, &one.0).cmp(&(&two.1.application, &two.0)));

@@ -11,6 +11,7 @@ use kube::runtime::watcher;
 use serde_json::json;
 use tinderbox_api::gitops::{Application, marks};
 use tinderbox_client::wait::{self, WaitError};
+use tinderbox_gitops::sync::Operation;
 use tinderbox_platform::ARGOCD;
 
 use crate::cluster::Cluster;
@@ -96,7 +97,7 @@ fn standing(app: &Application) -> Standing {
         }
     }
     let state = status.operation_state.as_ref();
-    if let Some(state) = state.filter(|state| matches!(state.phase.as_str(), "Running" | "Terminating")) {
+    if let Some(state) = state.filter(|state| Operation::is_open(&state.phase)) {
         // Once may be for something that was about to come.
         let tried = state.sync_result.as_ref().map(|result| &result.revision);
         if state.retry_count.unwrap_or_default() >= PATIENT && tried == Some(&status.sync.revision) {
@@ -107,11 +108,9 @@ fn standing(app: &Application) -> Standing {
     if app.operation.is_some() {
         return under("a sync is about to begin");
     }
-    let automated = app.spec.sync_policy.as_ref().and_then(|policy| policy.automated.as_ref());
-    let by_itself = automated.is_some_and(|automated| automated.enabled.unwrap_or(true));
     match (status.sync.status.as_str(), status.health.status.as_str()) {
         ("Synced", "Healthy" | "Suspended") => Standing::Settled,
-        ("OutOfSync", _) if !by_itself => Standing::Settled,
+        ("OutOfSync", _) if app.automated().is_none() => Standing::Settled,
         ("Synced", "Degraded") => Standing::Stuck(format!("it does not work: {}", status.health.message)),
         (sync, health) => Standing::Under(format!("{sync}, {health}")),
     }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tinderbox_api::gitops::{Application, OperationState, marks};
 use tinderbox_client::wait;
 use tinderbox_gitops::source::DIRTY;
+use tinderbox_gitops::sync::Operation;
 use tinderbox_platform::ARGOCD;
 
 use super::apps::{all, find};
@@ -101,8 +102,7 @@ pub async fn sync(project: &Project, name: Option<&str>, talk: &Talk) -> Result<
 pub async fn rollback(project: &Project, name: &str, id: Option<i64>, talk: &Talk) -> Result<SyncReport, Error> {
     let cluster = Cluster::running(project).await?;
     let app = find(&cluster, name).await?;
-    let automated = app.spec.sync_policy.as_ref().and_then(|policy| policy.automated.as_ref());
-    if automated.is_some_and(|automated| automated.enabled.unwrap_or(true)) {
+    if app.automated().is_some() {
         return Err(Error::Usage {
             message: format!("rollback cannot be performed when auto-sync is enabled, as it is for {name}"),
             hint: Some("take the change back in the tree: `git revert`, which is synced at once".to_owned()),
@@ -180,7 +180,7 @@ async fn over(
     let is_over = |app: Option<&Application>| {
         app.is_none_or(|app| {
             let state = app.status.as_ref().and_then(|status| status.operation_state.as_ref());
-            let open = state.is_some_and(|state| matches!(state.phase.as_str(), "Running" | "Terminating"));
+            let open = state.is_some_and(|state| Operation::is_open(&state.phase));
             app.operation.is_none() && !open && state.is_none_or(&wanted)
         })
     };

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tinderbox_api::spark::{ApplicationType, SparkApplication};
+use tinderbox_api::spark::{ApplicationType, DRIVER_RIGHTS, SparkApplication};
 
 use super::Job;
 use crate::error::Error;
@@ -172,20 +172,16 @@ fn metadata(name: &str, application: &str) -> Value {
     json!({"name": name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/name": application}})
 }
 
-/// The account of a driver: it makes and watches its executors, and removes at its end what it made.
+/// The account of a driver, with its rights.
 fn account(application: &str) -> Vec<Value> {
     let name = format!("{application}-driver");
-    let rule = |resource: &str, verbs: &[&str]| json!({"apiGroups": [""], "resources": [resource], "verbs": verbs});
+    let rules =
+        DRIVER_RIGHTS.map(|(resource, verbs)| json!({"apiGroups": [""], "resources": [resource], "verbs": verbs}));
     vec![
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(&name, application)}),
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata(&name, application),
-            "rules": [
-                rule("pods", &["create", "get", "list", "watch", "delete", "deletecollection"]),
-                rule("configmaps", &["create", "deletecollection"]),
-                rule("persistentvolumeclaims", &["list", "deletecollection"]),
-                rule("services", &["deletecollection"]),
-            ],
+            "rules": rules,
         }),
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata(&name, application),

@@ -55,9 +55,7 @@ impl Page {
     }
 
     async fn ask(&self, cluster: &Cluster, namespace: &str) -> Result<Value, kube::Error> {
-        let path = format!("/api/v1/namespaces/{namespace}/services/{}/proxy{}", self.service, self.path);
-        let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
-        let text = cluster.client.request_text(request).await?;
+        let text = cluster.ask_service(namespace, &self.service, &self.path).await?;
         Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 }

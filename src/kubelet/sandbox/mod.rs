@@ -49,6 +49,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::PlaceError;
+pub use self::network::NODE_ADDRESS;
 pub use self::place::{Place, PlaceConfig};
 use crate::image::RootEntry;
 

@@ -8,7 +8,7 @@ use super::error::{Attempt, Failure};
 use super::netlink::{Hardware, Netlink};
 
 /// The node's address on the bridge, and every pod's gateway.
-pub(super) const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
+pub const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 const PREFIX: u8 = 16;
 const SERVICES: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 0);
 /// Further nodes have addresses here, and no interfaces: they are all this place.

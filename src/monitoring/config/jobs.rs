@@ -8,12 +8,13 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use serde_json::Value;
 use tinderbox_api::monitoring::{
-    Endpoint, NamespaceSelector, PodMonitor, PrometheusSpec, ServiceMonitor, ServiceMonitorSpec,
+    Endpoint, NamespaceSelector, PodMonitor, PrometheusSpec, ServiceMonitor, ServiceMonitorSpec, text_of,
 };
+use tinderbox_client::metrics::sanitized;
 
 use super::access::{self, Held};
 use super::output::{self, Files, Job, Namespaces, Relabel};
-use super::relabel::{copy, copy_some, drop, keep, of_target, sanitized, selector, set, users};
+use super::relabel::{copy, copy_some, drop, keep, of_target, selector, set, users};
 use super::{Discovery, TARGETS, duration, target_file};
 
 /// The limits of a monitor, which both kinds have.
@@ -39,25 +40,20 @@ pub(super) fn of_pods(
 ) -> Result<Vec<Job>, String> {
     let (namespace, name) = (monitor.namespace().unwrap_or_default(), monitor.name_any());
     let spec = &monitor.spec;
+    let found = found(by, "podMonitor", "pod", &spec.namespace_selector, &namespace, &name);
     let mut jobs = Vec::new();
     for (index, endpoint) in spec.pod_metrics_endpoints.iter().enumerate() {
-        let mut job = begin(&format!("podMonitor/{namespace}/{name}/{index}"), endpoint, prometheus)?;
-        match by {
-            Discovery::Kubernetes => {
-                job.kubernetes_sd_configs = vec![discovery("pod", &spec.namespace_selector, &namespace)];
-            }
-            Discovery::Files => job.file_sd_configs = files("podMonitor", &namespace, &name),
-        }
+        let name_of_job = format!("podMonitor/{namespace}/{name}/{index}");
+        let mut job = Job { job_name: name_of_job, ..begin(&found, endpoint, prometheus)? };
         access::write(&mut job, &namespace, endpoint, held)?;
         let rules = &mut job.relabel_configs;
-        rules.push(copy("job", "__tmp_prometheus_job_name"));
         if endpoint.filter_running != Some(false) {
             rules.push(drop(&["__meta_kubernetes_pod_phase"], "(Failed|Succeeded)"));
         }
         rules.extend(selector(&spec.selector, "pod")?);
         match (&endpoint.port, endpoint.port_number, &endpoint.target_port) {
             (Some(port), _, _) => rules.push(keep(&[PORT_NAME], port)),
-            (_, Some(number), _) => rules.push(keep(&[PORT_NUMBER], &number.to_string())),
+            (_, Some(number), _) => rules.push(of_container(&IntOrString::Int(number))),
             (_, _, Some(port)) => rules.push(of_container(port)),
             (None, None, None) => {}
         }
@@ -66,11 +62,8 @@ pub(super) fn of_pods(
         rules.extend(target_labels(&prometheus.pod_target_labels, "pod"));
         rules.push(set("job", &format!("{namespace}/{name}")));
         rules.extend(spec.job_label.as_deref().map(|label| copy_some(&meta("pod", label), "job")));
-        rules.extend(endpoint_label(endpoint));
-        rules.extend(users(&endpoint.relabelings)?);
         limits!(job, spec);
-        job.metric_relabel_configs = users(&endpoint.metric_relabelings)?;
-        jobs.push(job);
+        jobs.push(end(job, endpoint)?);
     }
     unknown(&spec.other, &spec.pod_metrics_endpoints)?;
     Ok(jobs)
@@ -87,18 +80,13 @@ pub(super) fn of_services(
     let spec = &monitor.spec;
     let role = role(spec, prometheus)?;
     let address = if role == "endpoints" { "endpoint" } else { role };
+    let found = found(by, "serviceMonitor", role, &spec.namespace_selector, &namespace, &name);
     let mut jobs = Vec::new();
     for (index, endpoint) in spec.endpoints.iter().enumerate() {
-        let mut job = begin(&format!("serviceMonitor/{namespace}/{name}/{index}"), endpoint, prometheus)?;
-        match by {
-            Discovery::Kubernetes => {
-                job.kubernetes_sd_configs = vec![discovery(role, &spec.namespace_selector, &namespace)];
-            }
-            Discovery::Files => job.file_sd_configs = files("serviceMonitor", &namespace, &name),
-        }
+        let name_of_job = format!("serviceMonitor/{namespace}/{name}/{index}");
+        let mut job = Job { job_name: name_of_job, ..begin(&found, endpoint, prometheus)? };
         access::write(&mut job, &namespace, endpoint, held)?;
         let rules = &mut job.relabel_configs;
-        rules.push(copy("job", "__tmp_prometheus_job_name"));
         rules.extend(selector(&spec.selector, "service")?);
         match (&endpoint.port, &endpoint.target_port) {
             (Some(port), _) => rules.push(keep(&[&format!("__meta_kubernetes_{address}_port_name")], port)),
@@ -116,17 +104,30 @@ pub(super) fn of_services(
         rules.extend(target_labels(&prometheus.pod_target_labels, "pod"));
         rules.push(copy_some("__meta_kubernetes_service_name", "job"));
         rules.extend(spec.job_label.as_deref().map(|label| copy_some(&meta("service", label), "job")));
-        rules.extend(endpoint_label(endpoint));
-        rules.extend(users(&endpoint.relabelings)?);
         limits!(job, spec);
-        job.metric_relabel_configs = users(&endpoint.metric_relabelings)?;
-        jobs.push(job);
+        jobs.push(end(job, endpoint)?);
     }
     unknown(&spec.other, &spec.endpoints)?;
     Ok(jobs)
 }
 
-fn begin(name: &str, endpoint: &Endpoint, prometheus: &PrometheusSpec) -> Result<Job, String> {
+/// A job that says no more than how the targets of a monitor are found.
+fn found(by: Discovery, kind: &str, role: &'static str, selector: &NamespaceSelector, own: &str, name: &str) -> Job {
+    let mut job = Job::default();
+    match by {
+        Discovery::Kubernetes => {
+            let namespaces = selector.names(own).map(|names| Namespaces { names });
+            job.kubernetes_sd_configs = vec![output::Discovery { role, namespaces }];
+        }
+        Discovery::Files => {
+            job.file_sd_configs = vec![Files { files: vec![format!("{TARGETS}/{}", target_file(kind, own, name))] }];
+        }
+    }
+    job
+}
+
+/// The job of an endpoint as far as it needs no rules but the first.
+fn begin(found: &Job, endpoint: &Endpoint, prometheus: &PrometheusSpec) -> Result<Job, String> {
     let interval = endpoint.interval.as_ref().or(prometheus.scrape_interval.as_ref());
     let interval = duration(interval.map_or("30s", String::as_str))?;
     if let Some(timeout) = &endpoint.scrape_timeout
@@ -138,7 +139,6 @@ fn begin(name: &str, endpoint: &Endpoint, prometheus: &PrometheusSpec) -> Result
         return Err(format!("the scheme {scheme:?} is neither http nor https"));
     }
     Ok(Job {
-        job_name: name.to_owned(),
         honor_labels: endpoint.honor_labels.unwrap_or_default(),
         honor_timestamps: endpoint.honor_timestamps,
         scrape_interval: endpoint.interval.clone(),
@@ -148,8 +148,18 @@ fn begin(name: &str, endpoint: &Endpoint, prometheus: &PrometheusSpec) -> Result
         scheme: endpoint.scheme.clone(),
         follow_redirects: endpoint.follow_redirects,
         enable_http2: endpoint.enable_http2,
-        ..Job::default()
+        relabel_configs: vec![copy("job", "__tmp_prometheus_job_name")],
+        ..found.clone()
     })
+}
+
+/// A job with the rules that come last: the endpoint's name, and what users write.
+fn end(mut job: Job, endpoint: &Endpoint) -> Result<Job, String> {
+    let port = endpoint.port.clone().or_else(|| endpoint.target_port.as_ref().map(text_of));
+    job.relabel_configs.extend(port.map(|port| set("endpoint", &port)));
+    job.relabel_configs.extend(users(&endpoint.relabelings)?);
+    job.metric_relabel_configs = users(&endpoint.metric_relabelings)?;
+    Ok(job)
 }
 
 /// The role by which Prometheus finds the targets of a ServiceMonitor.
@@ -160,19 +170,6 @@ pub(super) fn role(spec: &ServiceMonitorSpec, prometheus: &PrometheusSpec) -> Re
         Some("Endpoints") | None => Ok("endpoints"),
         Some(other) => Err(format!("the serviceDiscoveryRole {other:?} is neither Endpoints nor EndpointSlice")),
     }
-}
-
-fn files(kind: &str, namespace: &str, name: &str) -> Vec<Files> {
-    vec![Files { files: vec![format!("{TARGETS}/{}", target_file(kind, namespace, name))] }]
-}
-
-fn discovery(role: &'static str, selector: &NamespaceSelector, own: &str) -> output::Discovery {
-    let names = match (selector.any, selector.match_names.is_empty()) {
-        (Some(true), _) => None,
-        (_, true) => Some(vec![own.to_owned()]),
-        (_, false) => Some(selector.match_names.clone()),
-    };
-    output::Discovery { role, namespaces: names.map(|names| Namespaces { names }) }
 }
 
 fn meta(object: &str, label: &str) -> String {
@@ -199,14 +196,6 @@ fn of_container(port: &IntOrString) -> Relabel {
         IntOrString::Int(number) => keep(&[PORT_NUMBER], &number.to_string()),
         IntOrString::String(name) => keep(&[PORT_NAME], name),
     }
-}
-
-fn endpoint_label(endpoint: &Endpoint) -> Option<Relabel> {
-    let target = endpoint.target_port.as_ref().map(|port| match port {
-        IntOrString::Int(number) => number.to_string(),
-        IntOrString::String(name) => name.clone(),
-    });
-    endpoint.port.clone().or(target).map(|port| set("endpoint", &port))
 }
 
 /// What is not acted upon is a reason not to take the monitor: it would be scraped otherwise than it says.

@@ -4,6 +4,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use regex::Regex;
 use tinderbox_api::monitoring::Relabeling;
+use tinderbox_client::metrics::sanitized;
 
 use super::output::Relabel;
 
@@ -21,11 +22,6 @@ const ACTIONS: [&str; 11] = [
     "lowercase",
     "uppercase",
 ];
-
-/// A name as labels of samples may be called.
-pub(super) fn sanitized(name: &str) -> String {
-    name.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '_' }).collect()
-}
 
 /// Keeps targets where a label matches.
 pub(super) fn keep(labels: &[&str], regex: &str) -> Relabel {

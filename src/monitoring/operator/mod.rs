@@ -115,13 +115,13 @@ fn subscribe(view: &View, queue: &Queue<ObjectKey>) {
     };
     let changed = all(view);
     view.pods.subscribe(move |change| {
-        if !same(change.old.map(|old| &old.spec), change.new.map(|new| &new.spec)) {
+        if change.old.map(|old| &old.spec) != change.new.map(|new| &new.spec) {
             changed();
         }
     });
     let changed = all(view);
     view.services.subscribe(move |change| {
-        if !same(change.old.map(|old| &old.spec), change.new.map(|new| &new.spec)) {
+        if change.old.map(|old| &old.spec) != change.new.map(|new| &new.spec) {
             changed();
         }
     });
@@ -134,7 +134,7 @@ fn subscribe(view: &View, queue: &Queue<ObjectKey>) {
         };
         let changed = soon();
         objects.pods.subscribe(move |change| {
-            if !same(change.old.map(|old| place(old)), change.new.map(|new| place(new))) {
+            if change.old.map(|old| place(old)) != change.new.map(|new| place(new)) {
                 changed();
             }
         });
@@ -145,7 +145,7 @@ fn subscribe(view: &View, queue: &Queue<ObjectKey>) {
     }
     let changed = all(view);
     view.namespaces.subscribe(move |change| {
-        if !same(change.old.map(|old| old.labels()), change.new.map(|new| new.labels())) {
+        if change.old.map(|old| old.labels()) != change.new.map(|new| new.labels()) {
             changed();
         }
     });
@@ -156,11 +156,6 @@ fn place(pod: &Pod) -> (Option<&str>, Option<&str>, &BTreeMap<String, String>) {
     let status = pod.status.as_ref();
     let ip = status.and_then(|status| status.pod_ip.as_deref());
     (ip, status.and_then(|status| status.phase.as_deref()), pod.labels())
-}
-
-/// Nothing that is acted upon has changed.
-fn same<T: PartialEq>(old: Option<T>, new: Option<T>) -> bool {
-    old == new
 }
 
 async fn reconcile(key: ObjectKey, view: View, applier: Arc<Applier>, clock: Clock) -> Result<Action> {

@@ -146,10 +146,15 @@ fn targets(
     Ok(files)
 }
 
+/// How many pods there are to be.
+fn replicas(prometheus: &Prometheus) -> i32 {
+    prometheus.spec.replicas.unwrap_or(1).clamp(0, REPLICAS_MAX)
+}
+
 /// The objects that there must be; what the pods read before the pods.
 fn wanted(seen: &Seen, chosen: &Chosen<'_>, plan: &mut Plan) -> Result<(), serde_json::Error> {
     let prometheus = &*seen.prometheus;
-    let replicas = prometheus.spec.replicas.unwrap_or(1).clamp(0, REPLICAS_MAX);
+    let replicas = replicas(prometheus);
     let (service, set) = (workload::service(prometheus)?, workload::set(prometheus, replicas)?);
     plan.push(Step::apply(&workload::configuration(prometheus, &chosen.configuration.text)));
     plan.push(Step::apply(&workload::certificates(prometheus, &seen.held)));
@@ -225,17 +230,17 @@ fn status(seen: &Seen, trouble: &[String], now: Timestamp) -> PrometheusStatus {
     let before = |kind: &str| have.and_then(|status| status.conditions.iter().find(|one| one.type_ == kind));
     let of_set = seen.set.as_ref().and_then(|set| set.status.as_ref());
     let available = of_set.and_then(|status| status.available_replicas).unwrap_or_default();
-    let replicas = of_set.map_or(0, |status| status.replicas);
-    let wanted = seen.prometheus.spec.replicas.unwrap_or(1).clamp(0, REPLICAS_MAX);
+    let there = of_set.map_or(0, |status| status.replicas);
+    let wanted = replicas(&seen.prometheus);
     let generation = seen.prometheus.metadata.generation;
     let (is_there, why) = if available >= wanted { ("True", "") } else { ("False", "NoPodReady") };
     let (is_right, reason) = if trouble.is_empty() { ("True", "") } else { ("False", "InvalidConfiguration") };
     let told = trouble.join("; ");
     PrometheusStatus {
-        replicas: Some(replicas),
+        replicas: Some(there),
         updated_replicas: Some(of_set.and_then(|status| status.updated_replicas).unwrap_or_default()),
         available_replicas: Some(available),
-        unavailable_replicas: Some((replicas - available).max(0)),
+        unavailable_replicas: Some((there - available).max(0)),
         conditions: vec![
             condition("Available", is_there, why, "", before("Available"), generation, now),
             condition("Reconciled", is_right, reason, &told, before("Reconciled"), generation, now),

@@ -14,8 +14,9 @@ use tinderbox_api::monitoring::Prometheus;
 
 use crate::config::{CERTIFICATES, Held, RULES, TARGETS};
 
-/// The image where the object names none.
-const IMAGE: &str = "quay.io/prometheus/prometheus:v2.53.5";
+/// The image where the object names none, and its version.
+const IMAGE: &str = "quay.io/prometheus/prometheus";
+const VERSION: &str = "2.53.5";
 /// What has Prometheus read its files again when they have changed.
 const RELOADER: &str = "quay.io/prometheus-operator/prometheus-config-reloader:v0.93.0";
 /// Where the configuration is in the container.
@@ -128,11 +129,10 @@ pub(super) fn set(prometheus: &Prometheus, replicas: i32) -> Result<StatefulSet,
     if !spec.enable_features.is_empty() {
         arguments.push(format!("--enable-feature={}", spec.enable_features.join(",")));
     }
-    let image = match (&spec.image, &spec.version) {
-        (Some(image), _) => image.clone(),
-        (None, Some(version)) => format!("quay.io/prometheus/prometheus:v{}", version.trim_start_matches('v')),
-        (None, None) => IMAGE.to_owned(),
-    };
+    let image = spec.image.clone().unwrap_or_else(|| {
+        let version = spec.version.as_deref().unwrap_or(VERSION);
+        format!("{IMAGE}:v{}", version.trim_start_matches('v'))
+    });
     let probe = |path: &str, period: u32, failures: u32| {
         json!({
             "httpGet": {"path": path, "port": "web", "scheme": "HTTP"},

@@ -13,9 +13,9 @@ mod security;
 use std::time::Instant;
 
 use serde::Serialize;
+use tinderbox_gitops::sync::Key;
 
 use super::diff::of_place;
-use super::differ::Id;
 use super::place::Plan;
 use crate::error::Error;
 use crate::event::{Event, ObjectName, Talk};
@@ -83,12 +83,7 @@ impl Seen<'_> {
 
 /// All objects of a place.
 fn seen(plan: &Plan) -> Vec<Seen<'_>> {
-    let root = plan.root.iter().map(|object| Seen { application: "", object });
-    let children = plan
-        .children
-        .iter()
-        .flat_map(|child| child.objects.iter().map(|object| Seen { application: &child.name, object }));
-    root.chain(children).collect()
+    plan.all().map(|(application, object)| Seen { application, object }).collect()
 }
 
 /// Looks at a place.
@@ -139,10 +134,10 @@ fn broken(error: Error) -> Fault {
 
 /// Each object belongs to one application.
 fn owned_once(all: &[Seen<'_>]) -> Vec<Fault> {
-    let mut known: std::collections::BTreeMap<Id, &Seen<'_>> = std::collections::BTreeMap::new();
+    let mut known: std::collections::BTreeMap<Key, &Seen<'_>> = std::collections::BTreeMap::new();
     let mut faults = Vec::new();
     for one in all {
-        let Some(other) = known.insert(super::differ::id("", &one.object.value), one) else { continue };
+        let Some(other) = known.insert(Key::of(&one.object.value), one) else { continue };
         let by = |seen: &Seen<'_>| if seen.application.is_empty() { "the root" } else { seen.application }.to_owned();
         let message = format!("{} also has it, from {}", by(other), other.object.place_of(""));
         faults.push(one.fault("metadata.name", "owned", message));

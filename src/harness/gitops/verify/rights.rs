@@ -3,18 +3,12 @@
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
 use serde_json::Value;
+use tinderbox_api::spark::DRIVER_RIGHTS;
 
 use super::{Fault, Seen, pods};
 use crate::cluster::Cluster;
 use crate::error::Error;
 
-/// What a driver does: it makes and watches its executors, and removes at its end what it made.
-const DRIVER: [(&str, &str, &[&str]); 4] = [
-    ("", "pods", &["create", "get", "list", "watch", "delete", "deletecollection"]),
-    ("", "configmaps", &["create", "deletecollection"]),
-    ("", "persistentvolumeclaims", &["list", "deletecollection"]),
-    ("", "services", &["deletecollection"]),
-];
 /// What pods of workflows report by, where the upstream controller runs.
 const REPORT: (&str, &str, &[&str]) = ("argoproj.io", "workflowtaskresults", &["create", "patch"]);
 
@@ -72,7 +66,9 @@ async fn rights(cluster: &Cluster, seen: &Seen<'_>) -> Vec<Right> {
         "SparkApplication" | "ScheduledSparkApplication" => {
             let driver = pods::of(value).into_iter().find(|pod| pod.path.ends_with(".driver"));
             if let Some((field, account)) = driver.and_then(|driver| driver.account) {
-                DRIVER.iter().for_each(|one| need(&field, seen.namespace(), account, *one));
+                for (resource, verbs) in DRIVER_RIGHTS {
+                    need(&field, seen.namespace(), account, ("", resource, verbs));
+                }
             }
         }
         "Workflow" | "WorkflowTemplate" | "CronWorkflow" => {
@@ -93,7 +89,9 @@ async fn rights(cluster: &Cluster, seen: &Seen<'_>) -> Vec<Right> {
                 let driver = pods::of(&made).into_iter().find(|pod| pod.path.ends_with(".driver"));
                 if let Some((_, account)) = driver.and_then(|driver| driver.account) {
                     let field = format!("{}.resource.manifest", step.path);
-                    DRIVER.iter().for_each(|one| need(&field, &within, account, *one));
+                    for (resource, verbs) in DRIVER_RIGHTS {
+                        need(&field, &within, account, ("", resource, verbs));
+                    }
                 }
             }
         }

@@ -22,7 +22,7 @@ use tinderbox_client::{Clock, wait};
 use tinderbox_kubelet::cgroups::Groups;
 use tinderbox_kubelet::image::{Images, Quiet, cache_dir, language_folders};
 use tinderbox_kubelet::runtime::Runtime;
-use tinderbox_kubelet::sandbox::{Place, PlaceConfig, PlaceError};
+use tinderbox_kubelet::sandbox::{NODE_ADDRESS, Place, PlaceConfig, PlaceError};
 use tinderbox_kubelet::{Kubelet, KubeletConfig, capacity_of_machine};
 use tinderbox_platform::{Account, PROMETHEUS_OPERATOR};
 use tinderbox_store::{OpenError, Options, Store};
@@ -36,7 +36,7 @@ use crate::{Class, Error};
 
 /// The API's addresses inside the place: the service `kubernetes`, and what stands behind it.
 const INSIDE: [SocketAddrV4; 2] =
-    [SocketAddrV4::new(Ipv4Addr::new(10, 96, 0, 1), 443), SocketAddrV4::new(Ipv4Addr::new(10, 244, 0, 1), 6443)];
+    [SocketAddrV4::new(Ipv4Addr::new(10, 96, 0, 1), 443), SocketAddrV4::new(NODE_ADDRESS, 6443)];
 /// The address that pods ask for names.
 const DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 /// The binding that lets nodes read services and what stands behind them.

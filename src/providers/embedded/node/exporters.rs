@@ -1,7 +1,7 @@
 //! The metrics of what runs in the node process, each part at an address of its own that pods reach: what is an exporter in a pod
 //! elsewhere; and the controller of Prometheuses, once there may be one. The Services of `manifests/clusters/local/monitoring` lead to them.
 
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{SocketAddrV4, TcpListener};
 use std::time::Duration;
 
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
@@ -10,6 +10,7 @@ use kube::{Api, Client};
 use tinderbox_client::metrics::Registry;
 use tinderbox_client::{Caches, Clock};
 use tinderbox_kubelet::runtime::Runtime;
+use tinderbox_kubelet::sandbox::NODE_ADDRESS;
 use tinderbox_platform::Metrics;
 use tinderbox_platform::monitoring::config::Discovery;
 use tinderbox_platform::monitoring::{self, serve as answer, state};
@@ -19,8 +20,6 @@ use tokio_util::task::TaskTracker;
 use super::compose::{failed, refused};
 use crate::Error;
 
-/// The address of the node that pods reach.
-const NODE: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 /// Ports of the Spark operator, of the controllers of workflows, and of the state of objects.
 const PORTS: [u16; 3] = [9701, 9702, 9704];
 
@@ -58,7 +57,7 @@ pub(super) fn watch_for_monitoring(admin: Client, operator: Client, tracker: &Ta
 pub(super) async fn listen(place: &dyn Runtime) -> Result<Vec<TcpListener>, Error> {
     let mut listeners = Vec::new();
     for port in PORTS {
-        listeners.push(place.listen_tcp(SocketAddrV4::new(NODE, port)).await.map_err(refused)?);
+        listeners.push(place.listen_tcp(SocketAddrV4::new(NODE_ADDRESS, port)).await.map_err(refused)?);
     }
     Ok(listeners)
 }
