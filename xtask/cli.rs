@@ -182,6 +182,9 @@ pub(crate) struct Run {
     /// Start the run that the schedule in it starts at this moment, as in `2026-01-31T02:00Z`.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<jiff::Timestamp>,
+    /// A parameter for a workflow of the WorkflowTemplate in it.
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = workflow::parameter, conflicts_with = "at")]
+    pub(crate) parameters: Vec<(String, String)>,
     /// Give up after this time, as in `90s` or `10m`.
     #[arg(long, default_value = "15m", value_name = "TIME", value_parser = tinderbox::scenario::parse_duration)]
     pub(crate) timeout: std::time::Duration,

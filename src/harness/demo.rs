@@ -198,7 +198,7 @@ async fn chapters(
 
 async fn ran(project: &Project, cluster: &Cluster, app: &str, talk: &Talk) -> Result<String, Error> {
     let path = project.target(app)?;
-    let what = What { app, path: &path, at: None, budget: PATIENCE };
+    let what = What { app, path: &path, at: None, parameters: &[], budget: PATIENCE };
     let report = run::run(project, cluster, what, std::future::pending(), talk).await?;
     match report.outcome {
         Outcome::Failed => Err(Error::Internal(format!("{app} failed"))),

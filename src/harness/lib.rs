@@ -51,6 +51,7 @@ pub mod snapshot;
 pub mod status;
 pub mod suggest;
 mod tell;
+mod template;
 pub mod timeline;
 pub mod up;
 pub mod workflow;

@@ -2,8 +2,10 @@
 //! cluster's clock stays as it is.
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tinderbox_api::spark::ScheduledSparkApplication;
+use tinderbox_platform::{run_at as spark_run_at, workflows};
 
 use crate::apply;
 use crate::cluster::Cluster;
@@ -12,8 +14,8 @@ use crate::event::Talk;
 use crate::manifest::Object;
 use crate::session::NAMESPACE;
 
-/// The one kind that starts things at times.
-const KIND: &str = "ScheduledSparkApplication";
+/// The kinds whose objects start things at times.
+const KINDS: [&str; 2] = ["ScheduledSparkApplication", "CronWorkflow"];
 
 /// Applies the objects, and gives the run that the schedule among them starts at `moment`.
 ///
@@ -38,11 +40,11 @@ pub(crate) async fn prepare(
 }
 
 fn only_schedule(objects: &[Object]) -> Result<&Object, Error> {
-    let mut schedules = objects.iter().filter(|object| object.value["kind"] == KIND);
+    let mut schedules = objects.iter().filter(|object| KINDS.iter().any(|kind| object.value["kind"] == *kind));
     match (schedules.next(), schedules.next()) {
         (Some(only), None) => Ok(only),
         (None, _) => Err(Error::Usage {
-            message: format!("there is no {KIND} in it that a moment could be given to"),
+            message: format!("there is no {} in it that a moment could be given to", KINDS.join(" or ")),
             hint: Some("leave --at out".to_owned()),
         }),
         (Some(first), Some(second)) => Err(Error::Usage {
@@ -53,11 +55,23 @@ fn only_schedule(objects: &[Object]) -> Result<&Object, Error> {
 }
 
 fn run_at(schedule: &Object, value: &Value, moment: Timestamp) -> Result<Value, Error> {
-    let wrong = |message: String| Error::Document { place: schedule.place_of("spec.schedule"), message };
-    let typed: ScheduledSparkApplication =
-        serde_json::from_value(value.clone()).map_err(|error| wrong(error.to_string()))?;
-    let run = tinderbox_platform::run_at(&typed, moment).map_err(wrong)?;
-    serde_json::to_value(run).map_err(|error| wrong(error.to_string()))
+    let spark = schedule.value["kind"] == KINDS[0];
+    let run = if spark {
+        typed(value, |one| spark_run_at(&one, moment))
+    } else {
+        typed(value, |one| workflows::run_at(&one, moment))
+    };
+    let field = if spark || !value["spec"]["schedule"].is_null() { "spec.schedule" } else { "spec.schedules" };
+    run.map_err(|message| Error::Document { place: schedule.place_of(field), message })
+}
+
+/// What comes of an object of a kind, as values.
+fn typed<K: DeserializeOwned, R: Serialize>(
+    value: &Value,
+    run: impl Fn(K) -> Result<R, String>,
+) -> Result<Value, String> {
+    let object = K::deserialize(value).map_err(|error| error.to_string())?;
+    serde_json::to_value(run(object)?).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -71,7 +85,7 @@ mod tests {
     }
 
     fn schedule(name: &str, text: &str) -> Object {
-        object(json!({"kind": KIND, "metadata": {"name": name, "namespace": "n"},
+        object(json!({"kind": KINDS[0], "metadata": {"name": name, "namespace": "n"},
             "spec": {"schedule": text, "timeZone": "America/New_York", "template": {"type": "Python"}}}))
     }
 
@@ -98,12 +112,29 @@ mod tests {
     }
 
     #[test]
+    fn cron_workflows_have_moments_too() {
+        let value = json!({"kind": KINDS[1], "metadata": {"name": "nightly", "namespace": "n"}, "spec": {
+            "schedules": ["30 2 * * *", "0 12 * * 0"], "timezone": "Europe/Berlin",
+            "workflowSpec": {"workflowTemplateRef": {"name": "nightly"}}}});
+        let nightly = object(value);
+        let at = |moment: &str| run_at(&nightly, &nightly.value, moment.parse().unwrap());
+        let run = at("2026-01-31T01:30Z").unwrap();
+        assert_eq!(run["metadata"]["name"], "nightly-1769823000");
+        assert_eq!(run["metadata"]["annotations"]["workflows.argoproj.io/scheduled-time"], "2026-01-31T02:30:00+01:00");
+        assert_eq!(run["spec"]["workflowTemplateRef"]["name"], "nightly");
+        assert_eq!(
+            said(at("2026-01-31T02:30Z")),
+            "nights.yaml: nightly is not due at 2026-01-31T02:30:00Z; after it, it is due 2026-02-01T01:30:00Z"
+        );
+    }
+
+    #[test]
     fn there_is_exactly_one_schedule_to_go_by() {
         let job = object(json!({"kind": "Job", "metadata": {"name": "job"}}));
         let (first, second) = (schedule("a", "@hourly"), schedule("b", "@hourly"));
         assert_eq!(only_schedule(&[job.clone(), first.clone()]).unwrap(), &first);
         let none = only_schedule(&[job]).unwrap_err().to_string();
-        assert_eq!(none, "there is no ScheduledSparkApplication in it that a moment could be given to");
+        assert_eq!(none, "there is no ScheduledSparkApplication or CronWorkflow in it that a moment could be given to");
         let two = only_schedule(&[first, second]).unwrap_err().to_string();
         assert_eq!(two, "there are several schedules in it: a, b …");
     }

@@ -19,6 +19,7 @@ use crate::moment;
 use crate::observe::{Record, World};
 use crate::project::Project;
 use crate::session::{Session, Submitted};
+use crate::template;
 use crate::timeline::Timeline;
 
 /// What became of a run.
@@ -38,6 +39,7 @@ pub(crate) struct Work<'a> {
     pub(crate) app: &'a str,
     pub(crate) objects: Vec<Object>,
     pub(crate) at: Option<Timestamp>,
+    pub(crate) parameters: &'a [(String, String)],
     pub(crate) budget: Duration,
 }
 
@@ -50,6 +52,8 @@ pub struct What<'a> {
     pub path: &'a Path,
     /// Not its objects, but the run that the schedule among them starts at this moment.
     pub at: Option<Timestamp>,
+    /// Parameters for a workflow of the WorkflowTemplate among them.
+    pub parameters: &'a [(String, String)],
     /// How long it may take.
     pub budget: Duration,
 }
@@ -88,8 +92,8 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     talk: &Talk,
 ) -> Result<RunReport, Error> {
-    let What { app, path, at, budget } = what;
-    let work = Work { app, objects: manifest::load(path)?, at, budget };
+    let What { app, path, at, parameters, budget } = what;
+    let work = Work { app, objects: manifest::load(path)?, at, parameters, budget };
     Ok(follow(project, cluster, work, stop, talk).await?.0)
 }
 
@@ -104,13 +108,13 @@ pub(crate) async fn follow(
     stop: impl Future<Output = ()>,
     talk: &Talk,
 ) -> Result<(RunReport, Session), Error> {
-    let Work { app, objects, at, budget } = work;
+    let Work { app, objects, at, parameters, budget } = work;
     let mut stop = std::pin::pin!(stop);
     let submitted = async {
         images::fetch(project, &objects, talk).await;
         let objects = match at {
             Some(moment) => vec![moment::prepare(cluster, objects, moment, talk).await?],
-            None => objects,
+            None => template::with_run(objects, parameters, Timestamp::now())?,
         };
         Session::submit(cluster, objects, &[], talk).await
     };

@@ -8,13 +8,14 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tinderbox_api::workflows::{Workflow, WorkflowTemplate, labels, of_template};
+use tinderbox_api::workflows::{Workflow, WorkflowTemplate, labels};
 use tinderbox_providers::OWNER;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::project::Project;
 use crate::suggest;
+use crate::template;
 
 pub use lint::{LintReport, Linted, lint};
 pub use tinderbox_api::workflows::Shutdown;
@@ -70,20 +71,14 @@ pub async fn submit(
 ) -> Result<WorkflowReport, Error> {
     let cluster = Cluster::running(project).await?;
     let found: WorkflowTemplate = find(&cluster, template, namespace).await?;
-    let known: Vec<&str> = found.spec.arguments.parameters.iter().map(|one| one.name.as_str()).collect();
-    if let Some((name, _)) = parameters.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-        return Err(Error::Usage {
-            message: format!("the template {template} has no parameter {name:?}"),
-            hint: Some(suggest::hint(name, "parameters", &known)),
-        });
-    }
+    let spec = template::spec(&found, parameters)?;
     let mut marks = json!({labels::WORKFLOW_TEMPLATE: template});
     if let Some(owner) = &cluster.owner {
         marks[OWNER] = json!(owner);
     }
     let wanted: Workflow = serde_json::from_value(json!({
         "metadata": {"generateName": format!("{template}-"), "labels": marks},
-        "spec": of_template(template, parameters.iter().map(|(name, value)| (name, value.as_str()))),
+        "spec": spec,
     }))
     .map_err(|error| Error::Internal(format!("the workflow has a wrong form: {error}")))?;
     let api: Api<Workflow> = Api::namespaced(cluster.client.clone(), &found.namespace().unwrap_or_default());

@@ -410,6 +410,13 @@ fn local_and_production_differ_in_what_overlays_say() {
         +    targetRevision: production
     removed ClusterRole/argocd-application-controller by hand
     removed ClusterRoleBinding/argocd-application-controller by hand
+    added ConfigMap/flights-nightly-code of flights-nightly
+    added PersistentVolumeClaim/flights-nightly of flights-nightly
+    added ServiceAccount/flights-nightly of flights-nightly
+    added CronWorkflow/flights-nightly of flights-nightly
+    added WorkflowTemplate/flights-nightly of flights-nightly
+    added Role/flights-nightly of flights-nightly
+    added RoleBinding/flights-nightly of flights-nightly
     added PersistentVolumeClaim/spark-events of history-server
     added Service/spark-history-server of history-server
     added Deployment/spark-history-server of history-server
@@ -426,6 +433,7 @@ fn local_and_production_differ_in_what_overlays_say() {
     changed Application/argo-workflows of spark-platform
         -    targetRevision: HEAD
         +    targetRevision: production
+    added Application/flights-nightly of spark-platform
     changed Application/hello-argo-workflow-template of spark-platform
         -    targetRevision: HEAD
         +    targetRevision: production

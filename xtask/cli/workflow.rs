@@ -55,7 +55,8 @@ pub(crate) struct WorkflowName {
     pub(crate) place: InNamespace,
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+/// Reads `NAME=VALUE`.
+pub(crate) fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("a parameter is given as NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -16,14 +16,14 @@ pub(super) async fn run(
 ) -> Result<Exit, Error> {
     let path = context.project.target(&arguments.target)?;
     let cluster = Cluster::running(&context.project).await?;
-    let report = run::run(
-        &context.project,
-        &cluster,
-        What { app: &arguments.target, path: &path, at: arguments.at, budget: arguments.timeout },
-        stop,
-        &context.ui.with_logs().talk(),
-    )
-    .await?;
+    let what = What {
+        app: &arguments.target,
+        path: &path,
+        at: arguments.at,
+        parameters: &arguments.parameters,
+        budget: arguments.timeout,
+    };
+    let report = run::run(&context.project, &cluster, what, stop, &context.ui.with_logs().talk()).await?;
     let exit = if report.outcome == Outcome::Failed { Exit::Failed } else { Exit::Done };
     context.ui.result(&report, show::run);
     Ok(exit)

@@ -105,7 +105,7 @@ async fn on_cluster(project: &Project) -> Result<(Duration, Duration), Error> {
     });
     let (_, cluster) = up::up(project, "bench", std::future::pending(), &listener).await?;
     let path = project.target(APP)?;
-    let what = What { app: APP, path: &path, at: None, budget: PATIENCE };
+    let what = What { app: APP, path: &path, at: None, parameters: &[], budget: PATIENCE };
     let report = run::run(project, &cluster, what, std::future::pending(), &listener).await?;
     let said = *found.lock().unwrap_or_else(PoisonError::into_inner);
     let driver = report.pods.iter().find(|pod| pod.role == Role::Driver);

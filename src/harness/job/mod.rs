@@ -48,6 +48,7 @@ pub struct Job {
     source: Source,
     place: Place,
     at: Option<Timestamp>,
+    parameters: Vec<(String, String)>,
     budget: Duration,
     talk: Talk,
 }
@@ -67,7 +68,7 @@ pub fn run(app: impl Into<String>) -> Job {
 impl Job {
     fn new(source: Source) -> Self {
         let place = Place { cluster: "local".to_owned(), ..Place::default() };
-        Self { source, place, at: None, budget: BUDGET, talk: Talk::silent() }
+        Self { source, place, at: None, parameters: Vec::new(), budget: BUDGET, talk: Talk::silent() }
     }
 
     /// The root of the project; found from the current folder upwards without this.
@@ -94,6 +95,12 @@ impl Job {
         self
     }
 
+    /// A parameter for a workflow of the job's WorkflowTemplate.
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.parameters.push((name.into(), value.into()));
+        self
+    }
+
     /// How long it may take, ten minutes without this. A job that takes longer has failed.
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
@@ -107,14 +114,14 @@ impl Job {
     }
 
     async fn done(self) -> Result<Done, Error> {
-        let Self { source, place, at, budget, talk } = self;
+        let Self { source, place, at, parameters, budget, talk } = self;
         let project = Project::open(&place)?;
         let (app, objects) = match &source {
             Source::Named(name) => (name.clone(), manifest::load(&project.target(name)?)?),
             Source::Application(application) => (application.name(), application.manifest()?),
         };
         let (_, cluster) = up::up(&project, "up", std::future::pending(), &talk).await?;
-        let work = run::Work { app: &app, objects, at, budget };
+        let work = run::Work { app: &app, objects, at, parameters: &parameters, budget };
         let (report, session) = run::follow(&project, &cluster, work, std::future::pending(), &talk).await?;
         let histories = session.histories();
         let logs = session.follower.look(|texts| {

@@ -1,5 +1,7 @@
 //! A workflow as a tree of its nodes, in the order in which they began. Pure.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -80,8 +82,14 @@ fn nodes(workflow: &Workflow) -> Vec<NodeLine> {
     // Groups of steps and of tasks say no more than what is in them.
     all.retain(|node| !matches!(node.r#type, NodeType::StepGroup | NodeType::TaskGroup));
     let is_there = |id: &str| all.iter().any(|node| node.id == id);
-    let of = |boundary: Option<&str>| -> Vec<&NodeStatus> {
-        let own = |node: &&&NodeStatus| node.boundary_id.as_deref().filter(|id| is_there(id)) == boundary;
+    let retries = all.iter().filter(|node| node.r#type == NodeType::Retry);
+    let tries: HashMap<&str, &str> =
+        retries.flat_map(|node| node.children.iter().map(|child| (child.as_str(), node.id.as_str()))).collect();
+    let of = |whole: Option<&str>| -> Vec<&NodeStatus> {
+        let own = |node: &&&NodeStatus| {
+            let retry = tries.get(node.id.as_str()).copied();
+            retry.or(node.boundary_id.as_deref()).filter(|id| is_there(id)) == whole
+        };
         all.iter().filter(own).copied().collect()
     };
     let mut lines = Vec::new();
@@ -134,9 +142,11 @@ mod tests {
             node("wf-1", "wf.A", "Pod", Some("wf"), 1),
             node("wf-3", "wf.B[0]", "StepGroup", Some("wf-2"), 5),
             node("wf-4", "wf.B[0].one", "Pod", Some("wf-2"), 6),
-            node("wf-5", "wf.onExit", "Pod", None, 9),
+            node("wf-5", "wf.onExit", "Retry", None, 9),
+            node("wf-6", "wf.onExit(0)", "Pod", None, 9),
         ];
-        let nodes: serde_json::Map<String, Value> = nodes.into_iter().collect();
+        let mut nodes: serde_json::Map<String, Value> = nodes.into_iter().collect();
+        nodes["wf-5"]["children"] = json!(["wf-6"]);
         let workflow: Workflow =
             serde_json::from_value(json!({"metadata": {"name": "wf"}, "spec": {"entrypoint": "t"},
             "status": {"phase": "Succeeded", "nodes": nodes}}))
@@ -150,7 +160,8 @@ mod tests {
             (1, false, "A", true, 29),
             (1, true, "B", false, 25),
             (2, true, "one", true, 24),
-            (0, true, "onExit", true, 21),
+            (0, true, "onExit", false, 21),
+            (1, true, "onExit(0)", true, 21),
         ];
         let wanted = wanted.map(|(depth, last, name, pod, seconds)| (depth, last, name.to_owned(), pod, Some(seconds)));
         assert_eq!(told, wanted);
