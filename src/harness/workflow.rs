@@ -2,6 +2,7 @@
 //! the controller's affair.
 
 mod lint;
+mod test;
 mod tree;
 
 use kube::ResourceExt;
@@ -18,6 +19,7 @@ use crate::suggest;
 use crate::template;
 
 pub use lint::{LintReport, Linted, lint};
+pub use test::{Played, TestReport, Tested, Wrong, test};
 pub use tinderbox_api::workflows::Shutdown;
 pub use tree::{NodeLine, WorkflowReport};
 

@@ -102,3 +102,31 @@ fn workflows_are_linted_without_a_cluster() {
     let none = cluster.run(&["workflow", "lint", "job.yaml"]).failed(2);
     assert!(none.contains("there is no workflow in job.yaml"), "{none}");
 }
+
+#[test]
+fn workflows_are_played_by_a_table() {
+    let cluster = Cluster::of_own_project("played");
+    cluster.write("waits.yaml", WAITS);
+    let scenario = |wanted: &str| {
+        format!(
+            "about: It goes on when it is let.\nfiles: [../waits.yaml]\nspec: {{workflowTemplateRef: {{name: waits}}}}\n\
+             moments: [{{at: 60, resume: true}}]\nexpect: {{phase: Succeeded, nodes: {{'[2].after': {wanted}}}}}\n"
+        )
+    };
+    cluster.write("played/good.yaml", &scenario("Succeeded"));
+    let good = cluster.run(&["workflow", "test", "played"]).succeeded();
+    assert_eq!(good, "✔ good: It goes on when it is let.\n1 scenario(s), 0 failed\n");
+    cluster.write("played/wrong.yaml", &scenario("Failed"));
+    let both = cluster.run(&["workflow", "test", "played", "--junit", "junit.xml", "-o", "json"]).json(1);
+    compare("workflow test", &documented()["workflow test"], &both);
+    let wrong = &both["scenarios"][1];
+    assert_eq!(wrong["complaints"][0]["text"], "node [2].after is \"Succeeded\" and not \"Failed\"");
+    assert_eq!(wrong["nodes"].as_array().expect("a list").len(), 7);
+    let junit = std::fs::read_to_string(cluster.files().join("junit.xml")).expect("written");
+    assert!(junit.contains("tests=\"16\" skipped=\"0\" failures=\"1\""), "{junit}");
+    cluster.write("bad.yaml", "about: x\nexpects: {}\n");
+    let bad = cluster.run(&["workflow", "test", "bad.yaml"]).failed(2);
+    assert!(bad.contains("bad.yaml: unknown field `expects`"), "{bad}");
+    let none = cluster.run(&["workflow", "test", "."]).failed(2);
+    assert!(none.contains("waits.yaml") || none.contains("bad.yaml"), "{none}");
+}

@@ -35,6 +35,15 @@ pub(crate) enum WorkflowAction {
         #[arg(value_name = "PATH", required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Play scenarios of workflows in virtual time; neither a cluster nor a pod is needed.
+    Test {
+        /// Scenario files, and folders of them.
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+        /// Write the report as JUnit XML, a case for each node.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+    },
 }
 
 /// A namespace, or all.

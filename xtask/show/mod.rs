@@ -26,7 +26,7 @@ use tinderbox::up::{DownReport, UpPlan, UpReport};
 pub(crate) use dashboards::dashboards;
 pub(crate) use gitops::{app, diff, rendered, synced, verified};
 pub(crate) use runs::{e2e, everywhere, inquiry, run};
-pub(crate) use workflows::{linted, workflow, workflows};
+pub(crate) use workflows::{linted, tested, workflow, workflows};
 
 /// A table as kubectl draws it: columns, no lines.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {

@@ -1,6 +1,6 @@
 //! What is printed of workflows: lists, and trees as the argo command draws them.
 
-use tinderbox::workflow::{LintReport, NodeLine, WorkflowLine, WorkflowReport};
+use tinderbox::workflow::{LintReport, NodeLine, TestReport, WorkflowLine, WorkflowReport};
 
 use super::table;
 
@@ -54,6 +54,23 @@ pub(crate) fn linted(report: &LintReport) -> String {
         Some(problem) => format!("{} {}: {problem}\n  {}", one.kind, one.name, one.origin),
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What was played.
+pub(crate) fn tested(report: &TestReport) -> String {
+    let mut lines = Vec::new();
+    for one in &report.scenarios {
+        let sign = if one.complaints.is_empty() { "✔" } else { "✖" };
+        lines.push(format!("{sign} {}: {}", one.name, one.about));
+        lines.extend(one.complaints.iter().map(|wrong| format!("    {}", wrong.text)));
+        if !one.complaints.is_empty() {
+            lines
+                .extend(one.nodes.iter().map(|node| format!("    {} {} in {} s", node.name, node.phase, node.seconds)));
+        }
+    }
+    let failed = report.scenarios.iter().filter(|one| !one.complaints.is_empty()).count();
+    lines.push(format!("{} scenario(s), {failed} failed", report.scenarios.len()));
+    lines.join("\n")
 }
 
 fn seconds(took: Option<i64>) -> String {

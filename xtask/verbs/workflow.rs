@@ -22,6 +22,15 @@ pub(super) async fn run(context: &Context, action: &WorkflowAction) -> Result<Ex
             context.ui.result(&report, show::linted);
             return Ok(if report.is_good() { Exit::Done } else { Exit::Failed });
         }
+        WorkflowAction::Test { paths, junit } => {
+            let report = workflow::test(paths)?;
+            if let Some(file) = junit {
+                let written = std::fs::write(file, report.junit()?);
+                written.map_err(|source| Error::File { act: "write", path: file.clone(), source })?;
+            }
+            context.ui.result(&report, show::tested);
+            return Ok(if report.is_good() { Exit::Done } else { Exit::Failed });
+        }
         WorkflowAction::Get(one) => workflow::get(project, &one.workflow, place(one).as_deref()).await?,
         WorkflowAction::Resume(one) => workflow::resume(project, &one.workflow, place(one).as_deref()).await?,
         WorkflowAction::Submit { template, parameters } => {
