@@ -182,6 +182,7 @@ impl Project {
             images: self.images(),
             nodes: self.config.nodes.clone(),
             project: self.platform(ProviderName::Embedded).map(|_| self.root.clone()),
+            bare: self.flavour == Flavour::None,
             started_by: verb.to_owned(),
         };
         Ok(Embedded::new(&self.home, &self.cluster, settings)?)

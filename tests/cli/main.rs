@@ -2,6 +2,7 @@
 //! library it asks only where Spark lies on this machine.
 
 mod child;
+mod conformance;
 mod console;
 mod data;
 mod demo;

@@ -27,6 +27,8 @@ pub struct Settings {
     pub nodes: Nodes,
     /// The folder of the project whose working tree applications are synced from; none without a platform.
     pub project: Option<PathBuf>,
+    /// A bare Kubernetes: none of our controllers of custom resources runs, so that others can be installed.
+    pub bare: bool,
     /// The verb that made the cluster; `e2e` removes only what `e2e` made.
     pub started_by: String,
 }

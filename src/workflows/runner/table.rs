@@ -64,17 +64,10 @@ pub struct Moment {
 }
 
 impl Table {
-    /// The outcome of a node; `times` counts how often a name was asked for.
-    pub(super) fn outcome(&self, node: &NodeStatus, times: &mut BTreeMap<String, usize>) -> Outcome {
-        let display = node.display_name.as_str();
-        let plain = display.rsplit_once('(').map_or(display, |(plain, _)| plain);
-        let template = match &node.template_ref {
-            Some(reference) => reference.template.as_str(),
-            None => node.template_name.as_deref().unwrap_or_default(),
-        };
-        let found = [node.name.as_str(), display, plain, template]
-            .into_iter()
-            .find_map(|name| self.0.get(name).map(|outcomes| (name, outcomes)));
+    /// The outcome of what goes by these names, the nearest first: of a node, how it is shown, its template. `times` counts how often
+    /// each name was asked for.
+    pub fn outcome(&self, names: &[&str], times: &mut BTreeMap<String, usize>) -> Outcome {
+        let found = names.iter().find_map(|name| self.0.get(*name).map(|outcomes| (*name, outcomes)));
         match found {
             None => Outcome::default(),
             Some((_, Outcomes::One(outcome))) => (**outcome).clone(),
@@ -85,5 +78,15 @@ impl Table {
                 outcome
             }
         }
+    }
+
+    pub(super) fn outcome_of(&self, node: &NodeStatus, times: &mut BTreeMap<String, usize>) -> Outcome {
+        let display = node.display_name.as_str();
+        let plain = display.rsplit_once('(').map_or(display, |(plain, _)| plain);
+        let template = match &node.template_ref {
+            Some(reference) => reference.template.as_str(),
+            None => node.template_name.as_deref().unwrap_or_default(),
+        };
+        self.outcome(&[&node.name, display, plain, template], times)
     }
 }

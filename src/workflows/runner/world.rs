@@ -37,7 +37,7 @@ pub struct Run {
     pub deleted: Vec<String>,
     /// Names of workflows that were deleted.
     pub expired: Vec<String>,
-    /// The most pods that were under way at once.
+    /// The most pods of one workflow that were under way at once.
     pub most_at_once: usize,
     /// ConfigMaps at the end.
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
@@ -88,7 +88,8 @@ impl World {
         Self { now: start, start, ..Self::default() }
     }
 
-    /// Adds an object: Workflow, WorkflowTemplate, ClusterWorkflowTemplate or ConfigMap.
+    /// Adds an object: Workflow, WorkflowTemplate, ClusterWorkflowTemplate or ConfigMap. Anything else that is not of Argo Workflows is
+    /// there for pods, of which a run has none.
     ///
     /// # Errors
     /// What cannot be read.
@@ -104,6 +105,12 @@ impl World {
             }
             Some("ConfigMap") => {
                 self.config_maps.insert(name, serde_json::from_value(object["data"].clone()).map_err(wrong)?);
+            }
+            Some("CronWorkflow") => (),
+            Some(kind) if kind != "Workflow" => {
+                if object["apiVersion"].as_str().is_none_or(|version| version.starts_with("argoproj.io/")) {
+                    return Err(format!("{kind} is no kind of Argo Workflows"));
+                }
             }
             _ => {
                 let mut workflow: Workflow = serde_json::from_value(object.clone()).map_err(wrong)?;
@@ -301,7 +308,7 @@ impl World {
         {
             let node_id = pod.annotations().get(labels::NODE_ID).cloned().unwrap_or_default();
             let Some(node) = turn.status.nodes.get(&node_id) else { continue };
-            let outcome = table.outcome(node, &mut self.times);
+            let outcome = table.outcome_of(node, &mut self.times);
             let end = after(now, SignedDuration::from_secs(outcome.takes.unwrap_or(1) as i64));
             let daemon = outcome.forever;
             let end = Some(end).filter(|_| !outcome.forever && outcome.unschedulable.is_none());
@@ -322,7 +329,7 @@ impl World {
             turn.requests.iter().filter(|request| !member.resources.contains_key(&request.node_id)).collect::<Vec<_>>()
         {
             let Some(node) = turn.status.nodes.get(&request.node_id) else { continue };
-            let outcome = table.outcome(node, &mut self.times);
+            let outcome = table.outcome_of(node, &mut self.times);
             let manifest = request.resource.manifest.clone().unwrap_or_default();
             self.run.objects.push((node.name.clone(), manifest.clone()));
             let object = serde_yaml::from_str::<Value>(&manifest).ok().filter(|_| request.resource.action != "delete");

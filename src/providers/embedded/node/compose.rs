@@ -134,7 +134,9 @@ impl Cluster {
             &controllers,
             &token,
         );
-        tinderbox_platform::spawn(account, Clock::system(), &[], &metrics, &controllers, &token);
+        if !settings.bare {
+            tinderbox_platform::spawn(account, Clock::system(), &[], &metrics, &controllers, &token);
+        }
         exporters::serve(exporting, metrics, &caches, &controllers, &token)?;
         let node = node_name(folder.name());
         let admin = client("system:tinderbox", MASTERS, "tinderbox");
