@@ -102,7 +102,7 @@ async fn everything_is_only_deleted_when_that_is_allowed() {
     world.until::<Application>("shop", |app| is(app, "Synced", "Healthy")).await;
     stage.revise("r2", |tree| tree.remove("a/one.yaml".as_ref()));
     let app = world.until::<Application>("shop", |app| condition(app, "SyncError").is_some()).await;
-    let text = "Skipping sync attempt to r2: auto-sync will wipe out all resources";
+    let text = "Skipping sync attempt to [r2]: auto-sync will wipe out all resources";
     assert_eq!(condition(&app, "SyncError"), Some(text));
     world.until::<ConfigMap>("one", |_| true).await;
     world.patch::<Application>("shop", json!({"spec": {"syncPolicy": {"automated": {"allowEmpty": true}}}})).await;
