@@ -200,11 +200,11 @@ async fn turn(acting: &Acting<'_>, results: &mut Results) -> Settled {
             // Kinds come one after the other, the objects of a kind together.
             let kind = |act: &Act| (std::mem::discriminant(act), &acting.sync.tasks[act.task()].key.kind);
             for alike in acts.chunk_by(|one, two| kind(one) == kind(two)) {
-                let doing = alike.iter().copied().map(|act| async move { (act, acting.act(act).await) });
-                outcomes.extend(stream::iter(doing).buffered(TOGETHER).collect::<Vec<_>>().await);
-                if !Sync::goes_on(&outcomes) {
+                if !Sync::goes_on(&outcomes, alike[0]) {
                     break;
                 }
+                let doing = alike.iter().copied().map(|act| async move { (act, acting.act(act).await) });
+                outcomes.extend(stream::iter(doing).buffered(TOGETHER).collect::<Vec<_>>().await);
             }
             match acting.sync.settle(results, &outcomes) {
                 Settled::End(phase, message, last) => finish(acting, phase, message, last).await,

@@ -214,10 +214,10 @@ impl World {
                 Turn::Do(acts) => {
                     let mut outcomes: Vec<(Act, Outcome)> = Vec::new();
                     for act in acts {
-                        outcomes.push((act, self.act(&sync, act, &mut told)));
-                        if !Sync::goes_on(&outcomes) {
+                        if !Sync::goes_on(&outcomes, act) {
                             break;
                         }
+                        outcomes.push((act, self.act(&sync, act, &mut told)));
                     }
                     match sync.settle(&mut results, &outcomes) {
                         Settled::Again(_) => (),

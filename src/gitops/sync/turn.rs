@@ -156,10 +156,11 @@ impl Sync {
         })
     }
 
-    /// Whether the rest of a turn is done: not once something that had to go first could not.
+    /// Whether a turn goes on to `next`: not where something that had to go before it could not.
     #[must_use]
-    pub fn goes_on(outcomes: &[(Act, Outcome)]) -> bool {
-        outcomes.iter().all(|(act, outcome)| outcome.is_ok() || matches!(act, Act::Apply(_)))
+    pub fn goes_on(outcomes: &[(Act, Outcome)], next: Act) -> bool {
+        let alike = |act: Act| std::mem::discriminant(&act) == std::mem::discriminant(&next);
+        outcomes.iter().all(|(act, outcome)| outcome.is_ok() || matches!(act, Act::Apply(_)) || alike(*act))
     }
 
     /// What follows once things were tried.

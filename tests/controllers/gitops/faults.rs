@@ -66,7 +66,7 @@ async fn projects_forbid_sources_kinds_and_other_clusters() {
     denied["spec"]["syncPolicy"]["retry"] = json!({"limit": 0});
     world.create::<Application>(denied).await;
     let app = world.until::<Application>("denied", |app| state(app) == "Failed").await;
-    let text = "reason: a/one.yaml:1:1: resource :ConfigMap is not permitted in project maps";
+    let text = "not valid: a/one.yaml:1:1: resource :ConfigMap is not permitted in project maps";
     assert!(message(&app).ends_with(text), "{}", message(&app));
     assert!(world.api::<ConfigMap>().get_opt("one").await.unwrap().is_none());
 }
