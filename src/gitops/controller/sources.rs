@@ -116,7 +116,7 @@ impl Local {
     pub fn objects(&self, source: &ApplicationSource, revision: &str) -> Result<Rendered> {
         self.check(&source.repo_url)?;
         let asked = if revision.is_empty() { &source.target_revision } else { revision };
-        let (base, dirty) = asked.split_once(DIRTY).map_or((asked.as_ref(), false), |(base, _)| (base, true));
+        let (base, dirty) = asked.split_once(DIRTY).map_or((asked, false), |(base, _)| (base, true));
         if dirty || self.is_working(base) {
             return self.working(source);
         }
