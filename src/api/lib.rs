@@ -1,6 +1,6 @@
 //! What every room shares and no room owns: custom resource types and their definitions, quantities, quotas, selectors, names,
-//! schedules, pools of nodes, manifests as kubectl reads them, what is asked of the certificate authority, and the streams between
-//! the API server and a node. It must not talk to anything: no network, no clock, no files but time zones.
+//! schedules, functions of templates, pools of nodes, manifests as kubectl reads them, what is asked of the certificate authority,
+//! and the streams between the API server and a node. It must not talk to anything: no network, no clock, no files but time zones.
 
 #[macro_use]
 mod record;
@@ -19,5 +19,6 @@ pub mod quantity;
 pub mod quota;
 pub mod selector;
 pub mod spark;
+pub mod sprig;
 pub mod streams;
 pub mod workflows;

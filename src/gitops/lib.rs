@@ -8,6 +8,7 @@ pub mod health;
 pub mod kustomize;
 pub mod manifest;
 pub mod project;
+pub mod set;
 pub mod source;
 pub mod sync;
 pub mod tree;

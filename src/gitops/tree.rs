@@ -24,6 +24,18 @@ pub trait Tree: Send + Sync {
     /// When the folder cannot be listed.
     fn files(&self, dir: &Path, recurse: bool) -> Result<Vec<PathBuf>>;
 
+    /// The names of the folders in a folder, in order; none where there is no such folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    fn children(&self, dir: &Path) -> Result<Vec<String>> {
+        let files = if self.is_dir(dir) || dir.as_os_str().is_empty() { self.files(dir, true)? } else { Vec::new() };
+        let below = files.iter().filter_map(|file| file.strip_prefix(dir).ok());
+        let names = below.filter_map(|file| file.parent()?.components().next());
+        let names: BTreeSet<String> = names.map(|name| name.as_os_str().to_string_lossy().into_owned()).collect();
+        Ok(names.into_iter().collect())
+    }
+
     /// The folders below a folder, at any depth, where files may appear in them later.
     fn folders(&self, dir: &Path) -> Vec<PathBuf> {
         let _ = dir;
@@ -126,6 +138,26 @@ impl Tree for Disk {
                 } else if recurse && entry.file_name() != ".git" {
                     folders.push(path);
                 }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn children(&self, dir: &Path) -> Result<Vec<String>> {
+        let shown = self.show(dir);
+        let entries = match fs::read_dir(self.root.join(dir)) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(Error::file("list", shown)(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(Error::file("list", &shown))?;
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != ".git" {
+                found.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
         found.sort();
@@ -235,6 +267,11 @@ mod tests {
             let found = disk.files(folder, recurse).expect("listed");
             assert_eq!(found, memory.files(folder, recurse).expect("listed"));
             assert_eq!(found.len(), count);
+        }
+        for (folder, expected) in [("", vec!["x"]), ("x", vec!["y"]), ("x/y", vec![]), ("z", vec![])] {
+            let folder = Path::new(folder);
+            assert_eq!(disk.children(folder).expect("listed"), expected);
+            assert_eq!(memory.children(folder).expect("listed"), expected);
         }
         assert!(disk.is_dir(Path::new("x/y")) && memory.is_dir(Path::new("x/y")));
         assert_eq!(text(&disk, Path::new("c.yaml")).expect("there"), "c.yaml");

@@ -20,7 +20,10 @@ pub use operation::{ApplyStrategy, Initiator, Operation, Selected, SyncOperation
 pub use project::{
     AppProject, AppProjectSpec, AppProjectStatus, Orphaned, ProjectDestination, ResourceKind, Role, SyncWindow,
 };
-pub use set::{ApplicationSet, ApplicationSetSpec, ApplicationSetStatus, Generator};
+pub use set::{
+    ApplicationSet, ApplicationSetSpec, ApplicationSetStatus, Generator, GitDirectory, GitGenerator, ListGenerator,
+    MatrixGenerator,
+};
 pub use source::{ApplicationSource, DirectorySource, HelmSource, KustomizeSource};
 pub use status::{
     ApplicationStatus, ComparedTo, Condition, HealthReport, History, OperationState, ResourceResult, ResourceStatus,

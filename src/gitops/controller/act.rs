@@ -17,7 +17,7 @@ use super::kinds::Kind;
 use super::observe::{self, View};
 use crate::compare;
 use crate::project;
-use crate::sync::{Act, Key, Outcome, Propagation, Sync, Task};
+use crate::sync::{Act, Check, Key, Objection, Outcome, Propagation, Sync, Task};
 
 /// How long a new definition, or the place of an object that is made anew, is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,40 +33,37 @@ pub(super) struct Acting<'a> {
 
 impl Acting<'_> {
     /// Tries a task without effect.
-    pub(super) async fn check(&self, task: &Task) -> Outcome {
+    pub(super) async fn check(&self, task: &Task) -> Check {
+        let invalid = |message: String| Err(Objection::Invalid(self.at(&task.key, message)));
         if !task.namespace
             && let Some(refusal) = project::refuses(self.project, self.app, &task.key)
         {
-            return Err(self.at(&task.key, refusal));
+            return invalid(refusal);
         }
-        let Some(target) = &task.target else { return Ok(String::new()) };
+        let Some(target) = &task.target else { return Ok(()) };
         let name = self.context.name_of(self.app);
         let other = task.live.as_ref().and_then(compare::owner).filter(|owner| *owner != name);
         if let Some(other) =
             other.filter(|_| self.sync.settings.fail_on_shared || task.has("FailOnSharedResource=true"))
         {
-            return Err(
-                self.at(&task.key, format!("Shared resource found: {} is part of application {other}", task.key))
-            );
+            return invalid(format!("Shared resource found: {} is part of application {other}", task.key));
         }
-        let Some(kind) = self.kind(target).await? else {
+        let Some(kind) = self.kind(target).await.map_err(Objection::Refused)? else {
             let id = (task.key.group.clone(), task.key.kind.clone());
             let option = "SkipDryRunOnMissingResource=true";
             if self.view.defined.contains(&id) || self.sync.settings.skip_check_of_missing_kinds || task.has(option) {
-                return Ok(String::new());
+                return Ok(());
             }
-            return Err(self.unknown(&task.key));
+            return Err(Objection::Invalid(self.unknown(&task.key)));
         };
         if self.replaces(task) || task.namespace {
-            return Ok(String::new());
+            return Ok(());
         }
         match self.write(&kind, task, target, true).await {
-            Ok(_) => Ok(String::new()),
+            Ok(_) => Ok(()),
             // Its namespace is made by this very sync.
-            Err(kube::Error::Api(status)) if status.code == 404 && self.makes_namespace(&task.key.namespace) => {
-                Ok(String::new())
-            }
-            Err(error) => Err(self.at(&task.key, words(&error))),
+            Err(kube::Error::Api(status)) if status.code == 404 && self.makes_namespace(&task.key.namespace) => Ok(()),
+            Err(error) => Err(Objection::Refused(self.at(&task.key, words(&error)))),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Applications: the loop that renders, compares, syncs and reports. What is to be done is decided in [`crate::sync`] and
+//! Applications and their sets: the loops that generate, render, compare, sync and report. What is to be done is decided in [`crate::sync`] and
 //! [`crate::compare`], and by nobody else.
 
 mod act;
@@ -8,6 +8,7 @@ mod observe;
 mod operate;
 mod remove;
 mod report;
+mod sets;
 mod sources;
 
 use std::collections::HashMap;
@@ -125,6 +126,7 @@ async fn run(
             }
         }
     };
+    sets::start(&caches, &applier, &config, &tracker, &token);
     let kinds = Kinds::new(caches.client().clone(), Arc::new(handler), tracker.clone(), token.clone());
     let context = Context {
         apps: caches.get_within(),

@@ -9,7 +9,7 @@ use tinderbox_client::{Note, Result};
 use super::act::Acting;
 use super::observe::{self, View};
 use super::{Context, report};
-use crate::sync::{Act, Operation, Outcome, Results, Settings, Settled, Sync, Turn, retry, window};
+use crate::sync::{Act, Check, Operation, Outcome, Results, Settings, Settled, Sync, Turn, retry, window};
 
 /// How often a sync that a window keeps back looks again.
 const WINDOW_PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
@@ -132,7 +132,7 @@ pub(super) async fn carry_on(
     let copy = app.clone();
     let acting = Acting { context, app: &copy, project, view, sync: &sync };
     let settled = if state.phase == Operation::Terminating.as_str() {
-        terminate(&acting, &results).await
+        terminate(&acting, &mut results).await
     } else {
         turn(&acting, &mut results).await
     };
@@ -185,7 +185,7 @@ async fn turn(acting: &Acting<'_>, results: &mut Results) -> Settled {
     if let Turn::Check(all) = &turn {
         let checks =
             all.clone().into_iter().map(|index| async move { (index, acting.check(&acting.sync.tasks[index]).await) });
-        let outcomes: Vec<(usize, Outcome)> = stream::iter(checks).buffered(TOGETHER).collect().await;
+        let outcomes: Vec<(usize, Check)> = stream::iter(checks).buffered(TOGETHER).collect().await;
         if let Some(settled) = acting.sync.checked(results, &outcomes) {
             return settled;
         }
@@ -200,6 +200,9 @@ async fn turn(acting: &Acting<'_>, results: &mut Results) -> Settled {
             // Kinds come one after the other, the objects of a kind together.
             let kind = |act: &Act| (std::mem::discriminant(act), &acting.sync.tasks[act.task()].key.kind);
             for alike in acts.chunk_by(|one, two| kind(one) == kind(two)) {
+                if !Sync::goes_on(&outcomes, alike[0]) {
+                    break;
+                }
                 let doing = alike.iter().copied().map(|act| async move { (act, acting.act(act).await) });
                 outcomes.extend(stream::iter(doing).buffered(TOGETHER).collect::<Vec<_>>().await);
             }
@@ -221,13 +224,9 @@ async fn finish(acting: &Acting<'_>, phase: Operation, message: String, last: Ve
 }
 
 /// Ends an operation that somebody wants to end: hooks under way go, what was written stays.
-async fn terminate(acting: &Acting<'_>, results: &Results) -> Settled {
-    for (index, task) in acting.sync.tasks.iter().enumerate() {
-        let is_running = results.of(task).is_some_and(|one| one.hook_phase == Operation::Running.as_str());
-        if task.hook
-            && is_running
-            && let Err(error) = acting.act(Act::DeleteHook(index)).await
-        {
+async fn terminate(acting: &Acting<'_>, results: &mut Results) -> Settled {
+    for act in acting.sync.terminate(results) {
+        if let Err(error) = acting.act(act).await {
             return Settled::End(Operation::Error, format!("Operation termination had errors: {error}"), Vec::new());
         }
     }
@@ -239,7 +238,8 @@ fn failed(app: &mut Application, mut state: OperationState, phase: Operation, me
     let count = state.retry_count.unwrap_or_default();
     let strategy = state.operation.retry.clone();
     if !retry::is_due(strategy.as_ref(), count) {
-        return end(app, state, phase, message, now);
+        let tries = if count > 0 { format!(" (retried {count} times).") } else { String::new() };
+        return end(app, state, phase, &format!("{message}{tries}"), now);
     }
     let due = retry::at(strategy.as_ref(), now, count);
     let attempt = count + 1;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
-use tinderbox_api::gitops::ApplicationSource;
+use tinderbox_api::gitops::{Application, ApplicationSet, ApplicationSource, GitGenerator};
 use tinderbox_client::Clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::manifest::Object;
+use crate::set::{self, Wrong};
 use crate::source::traced::{Looks, Trace, Traced};
 use crate::source::{self, DIRTY, Repository, SourceType};
 
@@ -32,7 +33,10 @@ pub trait Sources: Send + Sync + 'static {
     /// The objects of a source at a revision: its own when that is empty.
     fn render(&self, source: ApplicationSource, revision: String) -> BoxFuture<'static, Result<Rendered>>;
 
-    /// Changes whenever objects of sources may have changed.
+    /// The applications of a set.
+    fn generate(&self, set: ApplicationSet) -> BoxFuture<'static, std::result::Result<Vec<Application>, Wrong>>;
+
+    /// Changes whenever objects of sources, or folders that sets look at, may have changed.
     fn changes(&self) -> watch::Receiver<u64>;
 }
 
@@ -46,7 +50,7 @@ pub struct Local {
     known: Arc<Mutex<HashMap<String, Known>>>,
 }
 
-/// A source of the working tree.
+/// A source of the working tree, or the folders of a set.
 #[derive(Debug)]
 struct Known {
     /// How everything looked that its objects come from.
@@ -110,18 +114,63 @@ impl Local {
     /// # Errors
     /// When a file is broken, there is no such revision, or the repository is not this one.
     pub fn objects(&self, source: &ApplicationSource, revision: &str) -> Result<Rendered> {
-        if !self.urls.is_empty() && !self.urls.contains(&source.repo_url) {
-            return Err(Error::at(&source.repo_url, "this repository is not on this machine, and none is fetched"));
-        }
+        self.check(&source.repo_url)?;
         let asked = if revision.is_empty() { &source.target_revision } else { revision };
         let (base, dirty) = asked.split_once(DIRTY).map_or((asked, false), |(base, _)| (base, true));
-        if dirty || WORKING.contains(&base) || self.repository.branch().as_deref() == Some(base) {
+        if dirty || self.is_working(base) {
             return self.working(source);
         }
         // Branches and tags can move: nothing is remembered of them.
         let tree = self.repository.tree(base)?;
         let (source_type, objects) = source::render(&tree, source)?;
         Ok(Rendered { revision: tree.commit().to_owned(), source_type, objects })
+    }
+
+    /// Whether a repository is this one.
+    fn check(&self, url: &str) -> Result<()> {
+        if self.urls.is_empty() || self.urls.iter().any(|known| known == url) {
+            return Ok(());
+        }
+        Err(Error::at(url, "this repository is not on this machine, and none is fetched"))
+    }
+
+    /// Whether a revision is the working tree.
+    fn is_working(&self, revision: &str) -> bool {
+        WORKING.contains(&revision) || self.repository.branch().as_deref() == Some(revision)
+    }
+
+    /// The applications of a set, from folders of this repository.
+    ///
+    /// # Errors
+    /// As [`set::applications`].
+    pub fn applications(&self, set: &ApplicationSet) -> std::result::Result<Vec<Application>, Wrong> {
+        let disk = self.repository.working_tree();
+        let traced = Traced::new(&disk, self.repository.root());
+        let folders = |git: &GitGenerator| {
+            self.check(&git.repo_url)?;
+            if self.is_working(&git.revision) {
+                return set::matching(&traced, &git.directories);
+            }
+            set::matching(&self.repository.tree(&git.revision)?, &git.directories)
+        };
+        let applications = set::applications(set, &folders);
+        let looks = traced.trace().looks;
+        let key = format!(
+            "{}/{}",
+            set.metadata.namespace.as_deref().unwrap_or_default(),
+            set.metadata.name.as_deref().unwrap_or_default()
+        );
+        self.note(key, Known { looks, rendered: None });
+        applications
+    }
+
+    /// Remembers how something looked.
+    fn note(&self, key: String, what: Known) {
+        let mut known = self.known();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key, what);
     }
 
     /// The objects of a source of the working tree, from memory where nothing has changed since.
@@ -148,11 +197,7 @@ impl Local {
             }
             Ok(Rendered { revision, source_type, objects })
         });
-        let mut known = self.known();
-        if known.len() >= MOST {
-            known.clear();
-        }
-        known.insert(key, Known { looks, rendered: rendered.as_ref().ok().cloned() });
+        self.note(key, Known { looks, rendered: rendered.as_ref().ok().cloned() });
         rendered
     }
 }
@@ -163,6 +208,14 @@ impl Sources for Local {
         Box::pin(async move {
             let rendering = tokio::task::spawn_blocking(move || local.objects(&source, &revision));
             rendering.await.unwrap_or_else(|error| Err(Error::at("render", error.to_string())))
+        })
+    }
+
+    fn generate(&self, set: ApplicationSet) -> BoxFuture<'static, std::result::Result<Vec<Application>, Wrong>> {
+        let local = self.clone();
+        Box::pin(async move {
+            let generating = tokio::task::spawn_blocking(move || local.applications(&set));
+            generating.await.unwrap_or_else(|error| Err(Wrong::generating(error.to_string())))
         })
     }
 

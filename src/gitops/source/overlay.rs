@@ -115,6 +115,10 @@ impl Tree for Over<'_> {
         self.tree.files(dir, recurse)
     }
 
+    fn children(&self, dir: &Path) -> Result<Vec<String>> {
+        self.tree.children(dir)
+    }
+
     fn show(&self, path: &Path) -> PathBuf {
         self.tree.show(path)
     }

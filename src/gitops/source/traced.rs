@@ -77,6 +77,12 @@ impl Tree for Traced<'_> {
         self.tree.files(dir, recurse)
     }
 
+    fn children(&self, dir: &Path) -> Result<Vec<String>> {
+        self.ask(dir);
+        self.reads(dir);
+        self.tree.children(dir)
+    }
+
     fn folders(&self, dir: &Path) -> Vec<PathBuf> {
         self.tree.folders(dir)
     }

@@ -98,7 +98,7 @@ pub fn decide(
             .collect();
     }
     if prune && targets == 0 && !automated.allow_empty.unwrap_or_default() {
-        return Auto::Refused(format!("Skipping sync attempt to {revision}: auto-sync will wipe out all resources"));
+        return Auto::Refused(format!("Skipping sync attempt to [{revision}]: auto-sync will wipe out all resources"));
     }
     let retry = policy.retry.unwrap_or(RetryStrategy { limit: Some(RETRIES), ..RetryStrategy::default() });
     Auto::Sync(Box::new(Operation {
@@ -245,7 +245,7 @@ mod tests {
                 &extra,
                 0,
                 0,
-                "Skipping sync attempt to r1: auto-sync will wipe out all resources",
+                "Skipping sync attempt to [r1]: auto-sync will wipe out all resources",
             ),
             (
                 "may wipe everything",

@@ -57,6 +57,26 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
+/// The phase that Argo CD's word stands for.
+fn phase_of(word: &str) -> Option<Phase> {
+    [Phase::PreSync, Phase::Sync, Phase::PostSync, Phase::SyncFail].into_iter().find(|phase| phase.as_str() == word)
+}
+
+/// The phase that Helm's word stands for.
+fn helm_phase_of(word: &str) -> Option<Phase> {
+    match word {
+        "pre-install" | "pre-upgrade" => Some(Phase::PreSync),
+        "post-install" | "post-upgrade" => Some(Phase::PostSync),
+        _ => None,
+    }
+}
+
+/// The value of a sync option of an object, as `false` of `Prune=false`.
+pub(super) fn option<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    let all = annotation(object, marks::SYNC_OPTIONS).unwrap_or_default();
+    list(all).filter_map(|one| one.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
 /// Whether an object has a sync option, as in `Prune=false`.
 #[must_use]
 pub fn has_option(object: &Value, option: &str) -> bool {
@@ -75,36 +95,29 @@ impl Marks {
     #[must_use]
     pub fn of(object: &Value) -> Self {
         let mut found = Self::default();
-        if let Some(text) = annotation(object, marks::HOOK) {
-            for word in list(text) {
-                match word {
-                    "PreSync" => found.hook(Phase::PreSync),
-                    "Sync" => found.hook(Phase::Sync),
-                    "PostSync" => found.hook(Phase::PostSync),
-                    "SyncFail" => found.hook(Phase::SyncFail),
-                    "Skip" => found.skip = true,
-                    // Hooks of a deletion have no part in a sync; unknown words are no hooks.
-                    "PreDelete" | "PostDelete" => found.hooks = found.hooks.or_else(|| Some(Vec::new())),
-                    _ => (),
-                }
-            }
-        } else if let Some(text) = annotation(object, marks::HELM_HOOK) {
-            for word in list(text) {
-                match word {
-                    "pre-install" | "pre-upgrade" => found.hook(Phase::PreSync),
-                    "post-install" | "post-upgrade" => found.hook(Phase::PostSync),
-                    // Definitions are objects like others.
-                    "crd-install" => (),
-                    _ => found.hooks = found.hooks.or_else(|| Some(Vec::new())),
-                }
-            }
+        let words = |key: &str| annotation(object, key).map(|text| list(text).collect::<Vec<_>>());
+        let own = words(marks::HOOK);
+        let helm = words(marks::HELM_HOOK).filter(|words| *words != ["crd-install"]);
+        let phases: Vec<Phase> = own.iter().flatten().filter_map(|word| phase_of(word)).collect();
+        let skips = own.iter().flatten().any(|word| *word == "Skip");
+        // Helm's words count where Argo CD's say nothing. Words that nobody knows make a hook of no phase, which never runs: so do
+        // those of deletions.
+        let phases = if phases.is_empty() && !skips {
+            helm.iter().flatten().filter_map(|word| helm_phase_of(word)).collect()
+        } else {
+            phases
+        };
+        found.skip = skips && phases.is_empty();
+        if !found.skip && (own.is_some() || helm.is_some()) {
+            found.hooks = Some(Vec::new());
         }
-        let wave = annotation(object, marks::SYNC_WAVE).or_else(|| annotation(object, marks::HELM_HOOK_WEIGHT));
-        found.wave = wave.and_then(|text| text.trim().parse().ok()).unwrap_or_default();
-        let policies = annotation(object, marks::HOOK_DELETE_POLICY)
-            .or_else(|| annotation(object, marks::HELM_HOOK_DELETE_POLICY))
-            .unwrap_or_default();
-        found.delete = list(policies)
+        phases.into_iter().for_each(|phase| found.hook(phase));
+        let number = |key: &str| annotation(object, key).and_then(|text| text.parse().ok());
+        found.wave = number(marks::SYNC_WAVE).or_else(|| number(marks::HELM_HOOK_WEIGHT)).unwrap_or_default();
+        let policies = [marks::HOOK_DELETE_POLICY, marks::HELM_HOOK_DELETE_POLICY];
+        found.delete = policies
+            .iter()
+            .flat_map(|key| list(annotation(object, key).unwrap_or_default()))
             .filter_map(|word| match word {
                 "BeforeHookCreation" | "before-hook-creation" => Some(DeletePolicy::BeforeHookCreation),
                 "HookSucceeded" | "hook-succeeded" => Some(DeletePolicy::HookSucceeded),

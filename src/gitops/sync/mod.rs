@@ -17,7 +17,7 @@ pub use mark::{Marks, Phase, has_option, is_hook};
 pub use options::{Propagation, Settings};
 pub use results::Results;
 pub use task::{Key, Pair, Sync, Task};
-pub use turn::{Act, Outcome, Settled, Turn};
+pub use turn::{Act, Check, Objection, Outcome, Settled, Turn};
 
 /// The phase of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

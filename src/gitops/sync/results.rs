@@ -3,7 +3,8 @@
 use tinderbox_api::gitops::ResourceResult;
 
 use super::Operation;
-use super::task::Task;
+use super::mark::Phase;
+use super::task::{Key, Task};
 
 /// The results of a sync.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,10 +23,13 @@ impl Results {
         self.0
     }
 
-    /// Whether anything was done.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether anything was done but that the application's namespace was made.
+    pub(super) fn has_more_than_namespace(&self, namespace: Option<&Key>) -> bool {
+        self.0.iter().any(|one| {
+            let is_before = one.sync_phase == Phase::PreSync.as_str() && one.hook_type.is_empty();
+            !(is_before
+                && namespace.is_some_and(|key| one.kind == key.kind && one.group == key.group && one.name == key.name))
+        })
     }
 
     /// What was done with a task.
@@ -49,9 +53,14 @@ impl Results {
         self.of(task).is_some_and(|one| matches!(one.hook_phase.as_str(), "Failed" | "Error"))
     }
 
-    /// A task has ended well.
-    pub(super) fn is_successful(&self, task: &Task) -> bool {
-        self.of(task).is_some_and(|one| one.hook_phase == Operation::Succeeded.as_str())
+    /// The API did not take what a task is about.
+    pub(super) fn is_refused(&self, task: &Task) -> bool {
+        self.of(task).is_some_and(|one| one.status == "SyncFailed" && one.hook_phase == Operation::Failed.as_str())
+    }
+
+    /// A task has deleted its object.
+    pub(super) fn is_pruned(&self, task: &Task) -> bool {
+        self.of(task).is_some_and(|one| one.status == "Pruned")
     }
 
     /// Notes what was done with a task; an empty status is the one before.

@@ -1,13 +1,13 @@
 //! The tasks of a sync, in their order: one for each object, and one for each phase of a hook.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::kinds;
-use super::mark::{DeletePolicy, Marks, Phase, has_option};
+use super::mark::{DeletePolicy, Marks, Phase, has_option, option};
 use super::options::Settings;
 
 /// What tells objects apart.
@@ -106,6 +106,16 @@ impl Task {
         self.target.as_ref().or(self.live.as_ref()).is_some_and(|object| has_option(object, option))
     }
 
+    /// The value of an option of the object, as `confirm` of `Prune=confirm`.
+    pub(super) fn option(&self, name: &str) -> Option<&str> {
+        self.target.as_ref().or(self.live.as_ref()).and_then(|object| option(object, name))
+    }
+
+    /// The object is there and about to go: it waits for its dependents or finalizers.
+    pub(super) fn is_going(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| !live["metadata"]["deletionTimestamp"].is_null())
+    }
+
     fn new(object: &Value, phase: Phase, marks: Marks) -> Self {
         let version = object["apiVersion"].as_str().unwrap_or_default();
         let version = version.split_once('/').map_or(version, |(_, version)| version);
@@ -141,7 +151,8 @@ impl Sync {
         for pair in pairs.iter().filter(|pair| settings.selects(&pair.key())) {
             let Some(object) = pair.target.as_ref().or(pair.live.as_ref()) else { continue };
             let marks = Marks::of(object);
-            if marks.skip {
+            // What is left of a hook is no object that could be written or pruned.
+            if marks.skip || marks.hooks.is_some() {
                 continue;
             }
             let task = Task::new(object, Phase::Sync, marks);
@@ -159,13 +170,19 @@ impl Sync {
         namespace(&mut tasks, pairs, live, &settings);
         waves_of_pruning(&mut tasks, settings.prune_last);
         tasks.sort_by(order);
+        before_those_that_need_it(&mut tasks, namespace_made, |task| {
+            Some(task.key.namespace.clone()).filter(|namespace| !namespace.is_empty())
+        });
+        before_those_that_need_it(&mut tasks, kind_defined, |task| {
+            Some(format!("{}/{}", task.key.group, task.key.kind))
+        });
         Self { tasks, settings }
     }
 
     /// There is more than one step.
     pub(super) fn has_steps(&self) -> bool {
         let step = |task: &Task| (task.phase, task.wave);
-        self.tasks.first().map(step) != self.tasks.iter().rfind(|task| task.phase != Phase::SyncFail).map(step)
+        self.tasks.first().map(step) != self.tasks.last().map(step)
     }
 }
 
@@ -204,15 +221,53 @@ fn namespace(tasks: &mut Vec<Task>, pairs: &[Pair], live: &dyn Fn(&Key) -> Optio
 fn waves_of_pruning(tasks: &mut [Task], prune_last: bool) {
     let waves: BTreeSet<i64> = tasks.iter().filter(|task| task.prunes()).map(|task| task.wave).collect();
     let waves: Vec<i64> = waves.into_iter().collect();
-    let last = tasks.iter().filter(|task| task.phase == Phase::Sync && !task.prunes()).map(|task| task.wave).max();
-    let last = last.unwrap_or_default().max(0) + 1;
     for task in tasks.iter_mut().filter(|task| task.prunes()) {
         if let Ok(index) = waves.binary_search(&task.wave) {
             task.wave = waves[waves.len() - 1 - index];
         }
+    }
+    let last = tasks.iter().filter(|task| task.phase == Phase::Sync).map(|task| task.wave).max();
+    let last = last.unwrap_or_default().max(0).saturating_add(1);
+    for task in tasks.iter_mut().filter(|task| task.prunes()) {
         if prune_last || task.has("PruneLast=true") {
             task.wave = last;
         }
+    }
+}
+
+/// The namespace that a task makes.
+fn namespace_made(task: &Task) -> Option<String> {
+    Some(task.key.name.clone()).filter(|_| task.key.kind == "Namespace" && task.key.group.is_empty())
+}
+
+/// The kind that a task defines, with its group.
+fn kind_defined(task: &Task) -> Option<String> {
+    let spec = &task.target.as_ref().filter(|_| task.key.kind == "CustomResourceDefinition")?["spec"];
+    Some(format!("{}/{}", spec["group"].as_str()?, spec["names"]["kind"].as_str()?))
+}
+
+/// What others need comes in phase and wave before the first of those that need it.
+/// Upstream rule: `adjustDeps` in `gitops-engine/pkg/sync/sync_tasks.go`.
+fn before_those_that_need_it(
+    tasks: &mut [Task],
+    gives: impl Fn(&Task) -> Option<String>,
+    needs: impl Fn(&Task) -> Option<String>,
+) {
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
+    for index in 0..tasks.len() {
+        if tasks[index].prunes() {
+            continue;
+        }
+        let Some(given) = gives(&tasks[index]) else {
+            if let Some(need) = needs(&tasks[index]) {
+                first.entry(need).or_insert(index);
+            }
+            continue;
+        };
+        let Some(earlier) = first.get(&given).copied() else { continue };
+        (tasks[index].phase, tasks[index].wave) = (tasks[earlier].phase, tasks[earlier].wave);
+        tasks[earlier..=index].rotate_right(1);
+        first.values_mut().filter(|at| **at >= earlier).for_each(|at| *at += 1);
     }
 }
 

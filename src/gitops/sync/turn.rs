@@ -3,7 +3,7 @@
 use super::Operation;
 use super::mark::{DeletePolicy, Phase};
 use super::results::Results;
-use super::task::{Sync, Task};
+use super::task::{Key, Sync, Task};
 use crate::health::{self, Health};
 
 /// One thing to do now, by the index of its task.
@@ -43,6 +43,18 @@ pub enum Turn {
 /// How something went: what was said of it.
 pub type Outcome = Result<String, String>;
 
+/// What stands against a task before anything is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Objection {
+    /// It cannot be: nobody serves its kind, or its project does not let it through.
+    Invalid(String),
+    /// The API refuses it.
+    Refused(String),
+}
+
+/// Whether anything stands against a task.
+pub type Check = Result<(), Objection>;
+
 /// What follows from a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
@@ -55,116 +67,196 @@ pub enum Settled {
 const INVALID: &str = "one or more synchronization tasks are not valid";
 const NOT_APPLIED: &str = "one or more objects failed to apply";
 const UNSUCCESSFUL: &str = "one or more synchronization tasks completed unsuccessfully";
+const NO_MORE: &str = "successfully synced (no more tasks)";
 
 impl Sync {
     /// What is to be done now. Results are brought up to date with what the objects say of themselves.
     pub fn turn(&self, results: &mut Results) -> Turn {
-        if results.is_empty() {
-            let all: Vec<usize> = (0..self.tasks.len()).filter(|index| self.is_wanted(&self.tasks[*index])).collect();
-            if all.is_empty() {
-                return Turn::End(Operation::Succeeded, "successfully synced (no more tasks)".to_owned(), Vec::new());
-            }
-            return Turn::Check(all);
+        let own = self.settings.namespace.as_ref().map(Key::of);
+        if results.has_more_than_namespace(own.as_ref()) {
+            return self.proceed(results);
         }
-        self.proceed(results)
+        let pending = |task: &Task| self.is_wanted(task) && results.is_pending(task);
+        // What stands in a namespace cannot be tried before there is one.
+        let namespace = self.tasks.iter().position(|task| task.namespace && pending(task));
+        if let Some(index) = namespace.filter(|_| !self.settings.dry_run) {
+            return Turn::Do(vec![Act::Apply(index)]);
+        }
+        let all: Vec<usize> = (0..self.tasks.len()).filter(|index| pending(&self.tasks[*index])).collect();
+        if all.is_empty() { self.proceed(results) } else { Turn::Check(all) }
     }
 
     /// What is to be done now that all tasks are known to be valid.
     pub fn proceed(&self, results: &mut Results) -> Turn {
         self.skip_what_may_not_go(results);
         self.look(results);
-        let steps = self.has_steps();
-        let running: Vec<&Task> =
-            self.tasks.iter().filter(|task| (steps || task.hook) && results.is_running(task)).collect();
+        let calls = self.pending_calls(results);
+        // What the API refuses is called out at once, and hooks that are under way are waited for after that.
+        if !calls.is_empty() && self.regular().any(|(_, task)| results.is_refused(task)) {
+            return begin(&calls);
+        }
+        let running = self.running(results);
         if !running.is_empty() {
             return Turn::Wait(waiting_for(&running));
         }
-        let regular = || self.tasks.iter().enumerate().filter(|(_, task)| task.phase != Phase::SyncFail);
-        if regular().any(|(_, task)| results.is_failed(task)) {
-            let refused = self.tasks.iter().filter_map(|task| results.of(task)).find(|one| one.status == "SyncFailed");
-            let message = refused.map(|one| format!("{NOT_APPLIED}, reason: {}", one.message));
-            return self.fail(results, &message.unwrap_or_else(|| UNSUCCESSFUL.to_owned()));
+        let going: Vec<&Task> = self.tasks.iter().filter(|task| results.is_pruned(task) && task.is_going()).collect();
+        if !going.is_empty() {
+            return Turn::Wait(waiting_for_deletion(&going));
+        }
+        if self.regular().any(|(_, task)| results.is_failed(task)) {
+            return self.fail(results);
         }
         let pending: Vec<(usize, &Task)> =
-            regular().filter(|(_, task)| self.is_wanted(task) && results.is_pending(task)).collect();
+            self.regular().filter(|(_, task)| self.is_wanted(task) && results.is_pending(task)).collect();
         let Some((_, first)) = pending.first() else {
-            let gone = self.finished_hooks(results, DeletePolicy::HookSucceeded);
-            return Turn::End(Operation::Succeeded, "successfully synced (all tasks run)".to_owned(), gone);
+            let gone = self.hooks_to_delete(results, DeletePolicy::HookSucceeded);
+            return Turn::End(Operation::Succeeded, NO_MORE.to_owned(), gone);
         };
         let step = (first.phase, first.wave);
         let now: Vec<(usize, &Task)> =
             pending.into_iter().filter(|(_, task)| (task.phase, task.wave) == step).collect();
-        match now.iter().find(|(_, task)| self.needs_leave(task)) {
-            Some((_, task)) => Turn::Wait(format!("waiting for pruning confirmation of {}", task.key)),
-            None => Turn::Do(acts(&now)),
+        let asking: Vec<&Task> = now.iter().map(|(_, task)| *task).filter(|task| self.needs_leave(task)).collect();
+        if asking.is_empty() {
+            begin(&now)
+        } else {
+            Turn::Wait(waiting("pruning confirmation of", &asking, "resources"))
         }
     }
 
     /// What follows once a check was tried.
-    pub fn checked(&self, results: &mut Results, outcomes: &[(usize, Outcome)]) -> Option<Settled> {
-        let mut reason = None;
-        for (index, outcome) in outcomes {
-            if let Err(error) = outcome {
-                results.put(&self.tasks[*index], "SyncFailed", Operation::Failed, error);
-                reason.get_or_insert_with(|| error.clone());
+    pub fn checked(&self, results: &mut Results, outcomes: &[(usize, Check)]) -> Option<Settled> {
+        let objections = || outcomes.iter().filter_map(|(index, outcome)| Some((*index, outcome.as_ref().err()?)));
+        let is_invalid = objections().any(|(_, objection)| matches!(objection, Objection::Invalid(_)));
+        let mut reasons = Vec::new();
+        for (index, objection) in objections() {
+            let (Objection::Invalid(reason) | Objection::Refused(reason)) = objection;
+            // What cannot be is told alone: without it the rest may look otherwise.
+            if !is_invalid || matches!(objection, Objection::Invalid(_)) {
+                results.put(&self.tasks[index], "SyncFailed", Operation::Failed, reason);
+                add(&mut reasons, reason);
             }
         }
-        let message = reason.map(|reason| format!("{INVALID} (dry run), reason: {reason}"));
-        if let Some(message) = message {
-            return Some(Settled::End(Operation::Failed, message, Vec::new()));
+        if is_invalid {
+            reasons.sort_unstable();
+            return Some(failed(format!("{INVALID}: {}", reasons.join("; "))));
         }
-        let end = "successfully synced (dry run)".to_owned();
+        if !reasons.is_empty() {
+            return Some(failed(because(&format!("{NOT_APPLIED} (dry run)"), &reasons)));
+        }
         self.settings.dry_run.then(|| {
-            for (index, _) in outcomes {
-                let task = &self.tasks[*index];
-                let (status, said) =
-                    if task.prunes() { ("Pruned", "pruned (dry run)") } else { ("Synced", "(dry run)") };
-                results.put(task, status, Operation::Succeeded, said);
+            self.skip_what_may_not_go(results);
+            for task in outcomes.iter().map(|(index, _)| &self.tasks[*index]) {
+                if results.is_pending(task) {
+                    let (status, said) =
+                        if task.prunes() { ("Pruned", "pruned (dry run)") } else { ("Synced", "(dry run)") };
+                    results.put(task, status, Operation::Succeeded, said);
+                }
             }
-            Settled::End(Operation::Succeeded, end, Vec::new())
+            Settled::End(Operation::Succeeded, NO_MORE.to_owned(), Vec::new())
         })
+    }
+
+    /// Whether a turn goes on to `next`: not where something that had to go before it could not.
+    #[must_use]
+    pub fn goes_on(outcomes: &[(Act, Outcome)], next: Act) -> bool {
+        let alike = |act: Act| std::mem::discriminant(&act) == std::mem::discriminant(&next);
+        outcomes.iter().all(|(act, outcome)| outcome.is_ok() || matches!(act, Act::Apply(_)) || alike(*act))
     }
 
     /// What follows once things were tried.
     pub fn settle(&self, results: &mut Results, outcomes: &[(Act, Outcome)]) -> Settled {
-        let mut reason = None;
-        let mut in_failure = false;
+        let mut reasons = Vec::new();
+        let mut namespace_failed = false;
         for (act, outcome) in outcomes {
             let task = &self.tasks[act.task()];
-            in_failure |= task.phase == Phase::SyncFail;
             match (act, outcome) {
                 (Act::Apply(_), Ok(said)) => results.put(task, "Synced", Operation::Running, said),
                 (Act::Prune(_), Ok(said)) => results.put(task, "Pruned", Operation::Succeeded, said),
                 (Act::DeleteHook(_), Ok(_)) => (),
                 (_, Err(error)) => {
                     results.put(task, "SyncFailed", Operation::Failed, error);
-                    reason.get_or_insert_with(|| error.clone());
+                    add(&mut reasons, error);
+                    namespace_failed |= task.namespace;
                 }
             }
         }
-        // What has failed is looked at in the next turn: hooks may have to run, and others to go.
-        if let Some(reason) = reason {
-            return Settled::Again(format!("{NOT_APPLIED}, reason: {reason}"));
+        let running = self.running(results);
+        if namespace_failed {
+            return failed(because("the namespace failed to apply", &reasons));
         }
-        let left = self.tasks.iter().filter(|task| self.is_wanted(task) && task.phase != Phase::SyncFail);
-        let open: Vec<&Task> =
-            left.filter(|task| results.is_pending(task) || (task.hook && results.is_running(task))).collect();
+        // Without hooks that are under way or have to run yet the sync is over.
+        if !reasons.is_empty() && running.is_empty() && self.calls().next().is_none() {
+            let gone = self.hooks_to_delete(results, DeletePolicy::HookFailed);
+            return Settled::End(Operation::Failed, because(NOT_APPLIED, &reasons), gone);
+        }
+        let is_open =
+            |task: &Task| results.is_pending(task) || results.is_failed(task) || task.hook && results.is_running(task);
+        let is_done = !self.regular().any(|(_, task)| self.is_wanted(task) && is_open(task));
         // What remains are plain objects: that they work is health's affair, not the sync's.
-        if open.is_empty() && !in_failure {
-            let gone = self.finished_hooks(results, DeletePolicy::HookSucceeded);
+        if is_done && !outcomes.iter().any(|(act, _)| self.tasks[act.task()].hook) {
+            let gone = self.hooks_to_delete(results, DeletePolicy::HookSucceeded);
             return Settled::End(Operation::Succeeded, "successfully synced (all tasks run)".to_owned(), gone);
         }
-        let running: Vec<&Task> = self.tasks.iter().filter(|task| results.is_running(task)).collect();
-        Settled::Again(if running.is_empty() {
-            "one or more tasks are running".to_owned()
-        } else {
-            waiting_for(&running)
+        let replaced = outcomes.iter().filter(|(act, _)| matches!(act, Act::DeleteHook(_)));
+        let replaced: Vec<&Task> = replaced.map(|(act, _)| &self.tasks[act.task()]).collect();
+        Settled::Again(match (running.is_empty(), replaced.is_empty()) {
+            (false, _) => waiting_for(&running),
+            (true, false) => waiting_for_deletion(&replaced),
+            (true, true) => "one or more tasks are running".to_owned(),
         })
+    }
+
+    /// Ends a sync at somebody's wish: hooks that are under way go, what was written stays.
+    /// Upstream rule: `Terminate` in `gitops-engine/pkg/sync/sync_context.go`.
+    pub fn terminate(&self, results: &mut Results) -> Vec<Act> {
+        let hooks = self.tasks.iter().enumerate().filter(|(_, task)| task.hook && task.live.is_some());
+        let hooks: Vec<(usize, &Task)> = hooks.filter(|(_, task)| results.is_running(task)).collect();
+        self.look(results);
+        let mut gone = Vec::new();
+        for (index, task) in hooks {
+            if results.is_running(task) {
+                results.put(task, "", Operation::Failed, "Terminated");
+                gone.push(Act::DeleteHook(index));
+            } else if task.deletes(DeletePolicy::HookFailed) {
+                gone.push(Act::DeleteHook(index));
+            }
+        }
+        gone
+    }
+
+    /// Tasks that are not only for failures.
+    fn regular(&self) -> impl Iterator<Item = (usize, &Task)> {
+        self.tasks.iter().enumerate().filter(|(_, task)| task.phase != Phase::SyncFail)
+    }
+
+    /// Hooks that are only for failures.
+    fn calls(&self) -> impl Iterator<Item = (usize, &Task)> {
+        self.tasks.iter().enumerate().filter(|(_, task)| task.phase == Phase::SyncFail)
+    }
+
+    fn pending_calls(&self, results: &Results) -> Vec<(usize, &Task)> {
+        self.calls().filter(|(_, task)| results.is_pending(task)).collect()
+    }
+
+    /// Tasks that are waited for: hooks always, objects where there is more than one step.
+    fn running(&self, results: &Results) -> Vec<&Task> {
+        let steps = self.has_steps();
+        self.tasks.iter().filter(|task| (steps || task.hook) && results.is_running(task)).collect()
     }
 
     /// Whether a task has a part in this sync.
     fn is_wanted(&self, task: &Task) -> bool {
         !self.settings.out_of_sync_only || task.hook || task.modified || task.prunes()
+    }
+
+    /// Whether pruning of a task's object is off, or needs leave: what the object says comes before what the application says.
+    fn prune_option<'a>(&'a self, task: &'a Task) -> Option<&'a str> {
+        let own = || match (self.settings.prune_never, self.settings.prune_confirm) {
+            (true, _) => Some("false"),
+            (false, true) => Some("confirm"),
+            (false, false) => None,
+        };
+        task.option("Prune").or_else(own)
     }
 
     /// Notes what is not deleted though the source has it no more.
@@ -173,29 +265,30 @@ impl Sync {
             if !results.is_pending(task) {
                 continue;
             }
-            if task.has("Prune=false") || self.settings.prune_never {
-                results.put(task, "PruneSkipped", Operation::Succeeded, "ignored (no prune)");
-            } else if !self.settings.prune {
+            if !self.settings.prune {
                 results.put(task, "PruneSkipped", Operation::Succeeded, "ignored (requires pruning)");
+            } else if self.prune_option(task) == Some("false") {
+                results.put(task, "PruneSkipped", Operation::Succeeded, "ignored (no prune)");
             }
         }
     }
 
     /// Whether a task deletes what is only deleted with leave.
     fn needs_leave(&self, task: &Task) -> bool {
-        let asks = task.has("Prune=confirm") || self.settings.prune_confirm;
-        task.prunes() && asks && !self.settings.prune_confirmed
+        task.prunes() && self.prune_option(task) == Some("confirm") && !self.settings.prune_confirmed
     }
 
     /// Brings the results of what is under way up to date with what the objects say of themselves.
     fn look(&self, results: &mut Results) {
+        let steps = self.has_steps();
         for task in &self.tasks {
             if !results.is_running(task) || task.prunes() {
                 continue;
             }
             let Some(live) = &task.live else {
-                if task.hook {
-                    results.put(task, "", Operation::Failed, "the hook is gone before it has ended");
+                if steps || task.hook {
+                    let gone = format!("Resource {} is missing, it might have been deleted", task.key);
+                    results.put(task, "SyncFailed", Operation::Error, &gone);
                 }
                 continue;
             };
@@ -212,61 +305,106 @@ impl Sync {
         }
     }
 
-    /// The sync has failed: what is made for that case runs, and then it is over.
-    fn fail(&self, results: &Results, message: &str) -> Turn {
-        let last: Vec<(usize, &Task)> =
-            self.tasks.iter().enumerate().filter(|(_, task)| task.phase == Phase::SyncFail).collect();
-        let running: Vec<&Task> =
-            last.iter().filter(|(_, task)| results.is_running(task)).map(|(_, task)| *task).collect();
-        if !running.is_empty() {
-            return Turn::Wait(waiting_for(&running));
+    /// The sync has failed: hooks for that case run, all at once, and then it is over.
+    fn fail(&self, results: &Results) -> Turn {
+        let mut all = self.hooks_to_delete(results, DeletePolicy::HookFailed);
+        let calls = self.pending_calls(results);
+        if calls.is_empty() {
+            return Turn::End(Operation::Failed, self.what_failed(results), all);
         }
-        let pending: Vec<(usize, &Task)> = last.iter().filter(|(_, task)| results.is_pending(task)).copied().collect();
-        if pending.is_empty() || last.iter().any(|(_, task)| results.is_failed(task)) {
-            return Turn::End(
-                Operation::Failed,
-                message.to_owned(),
-                self.finished_hooks(results, DeletePolicy::HookFailed),
-            );
-        }
-        let wave = pending[0].1.wave;
-        let now: Vec<(usize, &Task)> = pending.into_iter().filter(|(_, task)| task.wave == wave).collect();
-        Turn::Do(acts(&now))
+        let begun = begin(&calls);
+        let Turn::Do(calls) = begun else { return begun };
+        all.retain(|act| !calls.contains(act));
+        all.extend(calls);
+        Turn::Do(all)
     }
 
-    /// Hooks that have ended and are deleted in this case; hooks of a failure go when they have done their own work.
-    fn finished_hooks(&self, results: &Results, policy: DeletePolicy) -> Vec<Act> {
-        let ended = self.tasks.iter().enumerate().filter(|(_, task)| {
-            let for_failure = task.phase == Phase::SyncFail;
-            let policy = match (for_failure, results.is_successful(task)) {
-                (true, true) => DeletePolicy::HookSucceeded,
-                (true, false) => DeletePolicy::HookFailed,
-                (false, _) => policy,
-            };
-            task.deletes(policy) && (results.is_successful(task) || results.is_failed(task))
-        });
-        ended.map(|(index, _)| Act::DeleteHook(index)).collect()
+    /// The message of a sync that has failed.
+    fn what_failed(&self, results: &Results) -> String {
+        let reasons = |tasks: &mut dyn Iterator<Item = (usize, &Task)>| {
+            let mut reasons = Vec::new();
+            for one in tasks.filter_map(|(_, task)| results.of(task)).filter(|one| one.status == "SyncFailed") {
+                add(&mut reasons, &one.message);
+            }
+            reasons
+        };
+        let message = because(UNSUCCESSFUL, &reasons(&mut self.regular()));
+        match reasons(&mut self.calls()) {
+            of_calls if of_calls.is_empty() => message,
+            of_calls => format!("{message}\n{}", because("one or more SyncFail hooks failed", &of_calls)),
+        }
+    }
+
+    /// Hooks that are there, not under way, and to be deleted at this end of a sync, each once.
+    fn hooks_to_delete(&self, results: &Results, policy: DeletePolicy) -> Vec<Act> {
+        let mut seen = Vec::new();
+        let mut found = Vec::new();
+        for (index, task) in self.tasks.iter().enumerate() {
+            if task.deletes(policy) && !results.is_running(task) && !seen.contains(&&task.key) {
+                seen.push(&task.key);
+                found.push(Act::DeleteHook(index));
+            }
+        }
+        found
     }
 }
 
-/// The things to do for the tasks of one step. Hooks of earlier times go first, and what is new waits until they are gone.
-fn acts(tasks: &[(usize, &Task)]) -> Vec<Act> {
-    let old: Vec<Act> = tasks
-        .iter()
-        .filter(|(_, task)| task.deletes(DeletePolicy::BeforeHookCreation))
-        .map(|(index, _)| Act::DeleteHook(*index))
-        .collect();
-    if !old.is_empty() {
-        return old;
+/// A hook of an earlier time that has to go before it is made anew.
+fn is_replaced(task: &Task) -> bool {
+    task.deletes(DeletePolicy::BeforeHookCreation)
+}
+
+fn failed(message: String) -> Settled {
+    Settled::End(Operation::Failed, message, Vec::new())
+}
+
+/// Adds a reason that was not given yet.
+fn add<'a>(reasons: &mut Vec<&'a str>, reason: &'a str) {
+    if !reasons.contains(&reason) {
+        reasons.push(reason);
     }
-    tasks.iter().map(|(index, task)| if task.prunes() { Act::Prune(*index) } else { Act::Apply(*index) }).collect()
+}
+
+fn because(message: &str, reasons: &[&str]) -> String {
+    if reasons.is_empty() { message.to_owned() } else { format!("{message}, reason: {}", reasons.join(",")) }
+}
+
+/// What is to be done for the tasks of one step.
+fn begin(tasks: &[(usize, &Task)]) -> Turn {
+    let replaced: Vec<&Task> = tasks.iter().map(|(_, task)| *task).filter(|task| is_replaced(task)).collect();
+    if !replaced.is_empty() && replaced.iter().all(|task| task.is_going()) {
+        return Turn::Wait(waiting_for_deletion(&replaced));
+    }
+    Turn::Do(acts(tasks))
+}
+
+/// The things to do for the tasks of one step: deletions first. Hooks of earlier times go, and what is new waits until they are gone.
+fn acts(tasks: &[(usize, &Task)]) -> Vec<Act> {
+    let (prunes, rest): (Vec<_>, Vec<_>) = tasks.iter().partition(|(_, task)| task.prunes());
+    let old = rest.iter().filter(|(_, task)| is_replaced(task));
+    let old: Vec<Act> = old.map(|(index, _)| Act::DeleteHook(*index)).collect();
+    let new = || rest.iter().map(|(index, _)| Act::Apply(*index)).collect();
+    let prunes = prunes.iter().map(|(index, _)| Act::Prune(*index));
+    prunes.chain(if old.is_empty() { new() } else { old }).collect()
 }
 
 fn waiting_for(tasks: &[&Task]) -> String {
-    let hook = tasks.iter().find(|task| task.hook);
-    let Some(first) = hook.or(tasks.first()) else { return String::new() };
-    let reason = if hook.is_some() { "completion of hook" } else { "healthy state of" };
-    let kind = if tasks.iter().all(|task| task.hook) { "hooks" } else { "resources" };
+    let is_hook = tasks.iter().any(|task| task.hook);
+    waiting(if is_hook { "completion of hook" } else { "healthy state of" }, tasks, kind_of(tasks))
+}
+
+fn waiting_for_deletion(tasks: &[&Task]) -> String {
+    let is_hook = tasks.iter().any(|task| task.hook);
+    waiting(if is_hook { "deletion of hook" } else { "deletion of" }, tasks, kind_of(tasks))
+}
+
+fn kind_of(tasks: &[&Task]) -> &'static str {
+    if tasks.iter().all(|task| task.hook) { "hooks" } else { "resources" }
+}
+
+/// What is waited for, by the first hook, or the first object without any.
+fn waiting(reason: &str, tasks: &[&Task], kind: &str) -> String {
+    let Some(first) = tasks.iter().find(|task| task.hook).or(tasks.first()) else { return String::new() };
     match tasks.len() - 1 {
         0 => format!("waiting for {reason} {}", first.key),
         more => format!("waiting for {reason} {} and {more} more {kind}", first.key),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tinderbox_api::gitops::{Application, ApplicationSource, GROUP};
+use tinderbox_api::gitops::{Application, ApplicationSet, ApplicationSource, GROUP, GitGenerator};
+use tinderbox_gitops::set;
 use tinderbox_gitops::source;
 use tinderbox_gitops::sync::Key;
 use tinderbox_gitops::tree::{Disk, Tree, join};
@@ -60,7 +61,7 @@ impl Plan {
         let mut children: Vec<&Child> = self.children.iter().collect();
         children.sort_by_key(|child| child.wave);
         let all = children.into_iter().flat_map(|child| &child.objects);
-        all.filter(|object| !is_application(&object.value)).cloned().collect()
+        all.filter(|object| !is_application(&object.value) && !is_set(&object.value)).cloned().collect()
     }
 }
 
@@ -80,8 +81,9 @@ pub fn expand(repository: &Path, root: &Path) -> Result<Plan, Error> {
 /// As [`expand`].
 pub(crate) fn follow(tree: &dyn Tree, root: Vec<Object>) -> Result<Plan, Error> {
     let mut plan = Plan { root, children: Vec::new() };
-    let mut open: Vec<(Object, Vec<ApplicationSource>)> =
-        plan.root.iter().filter(|object| is_application(&object.value)).map(|one| (one.clone(), Vec::new())).collect();
+    let of_sets = generated(tree, &plan.root)?;
+    let first = plan.root.iter().filter(|object| is_application(&object.value)).chain(&of_sets);
+    let mut open: Vec<(Object, Vec<ApplicationSource>)> = first.map(|one| (one.clone(), Vec::new())).collect();
     let mut rendered = Vec::new();
     while !open.is_empty() {
         let (object, above) = open.remove(0);
@@ -97,7 +99,8 @@ pub(crate) fn follow(tree: &dyn Tree, root: Vec<Object>) -> Result<Plan, Error> 
             let message = format!("the application {} is part of itself", object.name().name);
             return Err(wrong(&object, "spec.source", message));
         }
-        let (_, objects) = source::render(tree, &source)?;
+        let (_, mut objects) = source::render(tree, &source)?;
+        objects.extend(generated(tree, &objects)?);
         let line: Vec<ApplicationSource> = above.into_iter().chain([source.clone()]).collect();
         open.extend(objects.iter().filter(|one| is_application(&one.value)).map(|one| (one.clone(), line.clone())));
         let wave = object.value["metadata"]["annotations"][tinderbox_api::gitops::marks::SYNC_WAVE].as_str();
@@ -113,6 +116,30 @@ pub(crate) fn follow(tree: &dyn Tree, root: Vec<Object>) -> Result<Plan, Error> 
         })
         .collect();
     Ok(plan)
+}
+
+/// The applications of the sets among objects, each where the template of its set stands.
+fn generated(tree: &dyn Tree, objects: &[Object]) -> Result<Vec<Object>, Error> {
+    let mut all = Vec::new();
+    for object in objects.iter().filter(|object| is_set(&object.value)) {
+        let set: ApplicationSet =
+            serde_json::from_value(object.value.clone()).map_err(|error| wrong(object, "spec", error.to_string()))?;
+        let folders = |git: &GitGenerator| set::matching(tree, &git.directories);
+        let apps =
+            set::applications(&set, &folders).map_err(|error| wrong(object, "spec.generators", error.to_string()))?;
+        if let Some((_, message)) = set::clashes(&set, &apps).pop() {
+            return Err(wrong(object, "spec.template.metadata.name", message));
+        }
+        for app in apps {
+            let value = serde_json::to_value(app).map_err(|error| Error::Internal(error.to_string()))?;
+            let place = object.place.clone().map(|(spans, inside)| {
+                let inside = if inside.is_empty() { inside } else { inside + "." };
+                (spans, inside + "spec.template")
+            });
+            all.push(Object { value, origin: object.origin.clone(), place });
+        }
+    }
+    Ok(all)
 }
 
 /// The kinds that objects define, and whether theirs live in namespaces.
@@ -137,6 +164,12 @@ fn put(object: &mut Object, namespace: &str, defined: &BTreeMap<(String, String)
     if namespaced && metadata["namespace"].as_str().is_none_or(str::is_empty) && !namespace.is_empty() {
         metadata["namespace"] = namespace.into();
     }
+}
+
+/// Whether an object is a set of applications.
+fn is_set(object: &Value) -> bool {
+    let Key { group, kind, .. } = Key::of(object);
+    (group.as_str(), kind.as_str()) == (GROUP, "ApplicationSet")
 }
 
 /// Whether an object is an application.
@@ -169,9 +202,44 @@ impl Tree for Below {
         Ok(all.into_iter().filter_map(|path| path.strip_prefix(&self.within).ok().map(Path::to_owned)).collect())
     }
 
+    fn children(&self, dir: &Path) -> tinderbox_gitops::Result<Vec<String>> {
+        self.tree.children(&self.within.join(dir))
+    }
+
     fn show(&self, path: &Path) -> PathBuf {
         // Nothing leads further up than to the root.
         let path = join(Path::new(""), path).unwrap_or_default();
         self.tree.show(&self.within.join(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tinderbox_gitops::tree::Memory;
+
+    #[test]
+    fn sets_are_followed_as_applications_are() {
+        let api = "apiVersion: argoproj.io/v1alpha1\n";
+        let to = "destination: {name: in-cluster, namespace: jobs}";
+        let set = format!(
+            "{api}kind: ApplicationSet\nmetadata: {{name: all, namespace: argocd}}\nspec:\n  generators:\n  \
+             - git: {{repoURL: r, revision: HEAD, directories: [{{path: apps/*}}]}}\n  template:\n    \
+             metadata: {{name: '{{{{path.basename}}}}'}}\n    \
+             spec: {{project: p, source: {{repoURL: r, path: '{{{{path}}}}'}}, {to}}}\n"
+        );
+        let root = format!(
+            "{api}kind: Application\nmetadata: {{name: root, namespace: argocd}}\n\
+             spec: {{project: p, source: {{repoURL: r, path: sets}}, {to}}}\n"
+        );
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n";
+        let tree = Memory::new([("sets/set.yaml", set.as_str()), ("apps/one/m.yaml", map), ("apps/two/m.yaml", map)]);
+        let root = tinderbox_gitops::manifest::parse(Path::new("root.yaml"), &root).expect("a root");
+        let plan = follow(&tree, root).expect("a plan");
+        assert_eq!(plan.names(), ["one", "root", "two"].map(str::to_owned).into());
+        let made =
+            plan.all().find(|(_, object)| object.name().name == "two").expect("it is among the objects of its parent");
+        assert_eq!((made.0, made.1.place_of("spec.project").as_str()), ("root", "sets/set.yaml:9:12"));
+        assert_eq!(plan.objects().len(), 2);
     }
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use regex::Regex;
 use serde_json::{Map, Number, Value, json};
+use tinderbox_api::sprig::value::{compare, equal, show, whole};
 
 use super::functions;
 use super::node::Node;
@@ -15,24 +16,6 @@ const STEPS: usize = 1_000_000;
 pub(super) fn run(node: &Node, variables: &Map<String, Value>) -> Result<Value, String> {
     let mut machine = Machine { variables, locals: Vec::new(), current: Vec::new(), steps: 0 };
     machine.eval(node)
-}
-
-/// A value as text: texts as they are, everything else as JSON.
-#[must_use]
-pub fn show(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number_text(number),
-        other => other.to_string(),
-    }
-}
-
-/// A number as Go shows it: whole ones without a point.
-fn number_text(number: &Number) -> String {
-    match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e15 => format!("{float:.0}"),
-        _ => number.to_string(),
-    }
 }
 
 /// What a predicate is asked about.
@@ -251,30 +234,6 @@ fn unary(operator: &str, of: Value) -> Result<Value, String> {
 
 pub(super) fn truth(value: &Value) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| format!("{} is neither true nor false", show(value)))
-}
-
-pub(super) fn whole(value: &Value) -> Result<i64, String> {
-    let number = value.as_i64().or_else(|| value.as_f64().map(|float| float as i64));
-    number.ok_or_else(|| format!("{} is no number", show(value)))
-}
-
-/// Numbers are equal by what they are worth.
-pub(super) fn equal(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| equal(one, other))
-        }
-        _ => one == other,
-    }
-}
-
-pub(super) fn compare(one: &Value, other: &Value) -> Option<Ordering> {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one.as_f64()?.partial_cmp(&other.as_f64()?),
-        (Value::String(one), Value::String(other)) => Some(one.cmp(other)),
-        _ => None,
-    }
 }
 
 pub(super) fn kind(value: &Value) -> &'static str {

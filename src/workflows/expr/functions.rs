@@ -3,10 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tinderbox_api::sprig;
+use tinderbox_api::sprig::value::{as_float, as_int, decode, show};
 
-use super::eval::{Machine, kind, show};
+use super::eval::{Machine, kind};
 use super::node::Node;
-use super::{lists, sprig, texts};
+use super::{lists, texts};
 use crate::jsonpath;
 
 /// Calls a function.
@@ -61,11 +63,6 @@ fn plain(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
     })
 }
 
-pub(super) fn decode(text: &str) -> Result<Value, String> {
-    let bytes = STANDARD.decode(text).map_err(|error| format!("{text:?} is no base64: {error}"))?;
-    String::from_utf8(bytes).map(Value::String).map_err(|_| format!("{text:?} is no text in base64"))
-}
-
 /// What a JSON path finds in a text of JSON: the one value, or the list of them.
 fn jsonpath_of(of: &Value, path: &str) -> Result<Value, String> {
     let value = match of {
@@ -82,26 +79,4 @@ fn jsonpath_of(of: &Value, path: &str) -> Result<Value, String> {
 
 fn float(value: &Value) -> Result<f64, String> {
     value.as_f64().ok_or_else(|| format!("{} is no number", show(value)))
-}
-
-pub(super) fn as_int(value: &Value) -> Result<Value, String> {
-    let wrong = || format!("cannot make an integer of {:?}", show(value));
-    match value {
-        Value::Number(number) if number.is_i64() => Ok(value.clone()),
-        Value::Number(number) => Ok(json!(number.as_f64().unwrap_or_default() as i64)),
-        Value::String(text) => text.trim().parse::<i64>().map(|number| json!(number)).map_err(|_| wrong()),
-        _ => Err(wrong()),
-    }
-}
-
-pub(super) fn as_float(value: &Value) -> Result<Value, String> {
-    let wrong = || format!("cannot make a number of {:?}", show(value));
-    match value {
-        Value::Number(number) => Ok(json!(number.as_f64())),
-        Value::String(text) => {
-            let number = text.trim().parse::<f64>().map_err(|_| wrong())?;
-            if number.is_finite() { Ok(json!(number)) } else { Err(wrong()) }
-        }
-        _ => Err(wrong()),
-    }
 }

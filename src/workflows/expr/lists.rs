@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value, json};
+use tinderbox_api::sprig::value::{compare, equal, show, whole};
 
-use super::eval::{Asked, Machine, compare, equal, kind, show, truth, whole};
+use super::eval::{Asked, Machine, kind, truth};
 use super::node::Node;
 
 /// A function that asks a predicate of each element; nothing when there is none of that name.

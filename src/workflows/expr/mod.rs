@@ -8,12 +8,11 @@ mod lexer;
 mod lists;
 mod node;
 mod parse;
-mod sprig;
 mod texts;
 
 use serde_json::{Map, Value};
 
-pub use eval::show;
+pub use tinderbox_api::sprig::value::show;
 
 /// The variable that `now()` gives: seconds since 1970.
 pub(crate) const NOW: &str = "$now";

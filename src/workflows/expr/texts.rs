@@ -1,8 +1,7 @@
 //! Functions of texts.
 
 use serde_json::{Value, json};
-
-use super::eval::{show, whole};
+use tinderbox_api::sprig::value::{show, split, whole};
 
 /// A function of texts; nothing when there is none of that name and form.
 pub(super) fn call(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
@@ -44,12 +43,4 @@ fn of_texts(name: &str, texts: &[&str]) -> Option<Value> {
         ("hasSuffix", [text, suffix]) => json!(text.ends_with(suffix)),
         _ => return None,
     })
-}
-
-/// Parts of a text; between all characters where nothing divides them.
-pub(super) fn split(text: &str, at: &str) -> Value {
-    if at.is_empty() {
-        return text.chars().map(|part| json!(part.to_string())).collect::<Vec<_>>().into();
-    }
-    text.split(at).map(|part| json!(part)).collect::<Vec<_>>().into()
 }

@@ -66,7 +66,7 @@ async fn projects_forbid_sources_kinds_and_other_clusters() {
     denied["spec"]["syncPolicy"]["retry"] = json!({"limit": 0});
     world.create::<Application>(denied).await;
     let app = world.until::<Application>("denied", |app| state(app) == "Failed").await;
-    let text = "reason: a/one.yaml:1:1: resource :ConfigMap is not permitted in project maps";
+    let text = "not valid: a/one.yaml:1:1: resource :ConfigMap is not permitted in project maps";
     assert!(message(&app).ends_with(text), "{}", message(&app));
     assert!(world.api::<ConfigMap>().get_opt("one").await.unwrap().is_none());
 }
@@ -102,7 +102,7 @@ async fn everything_is_only_deleted_when_that_is_allowed() {
     world.until::<Application>("shop", |app| is(app, "Synced", "Healthy")).await;
     stage.revise("r2", |tree| tree.remove("a/one.yaml".as_ref()));
     let app = world.until::<Application>("shop", |app| condition(app, "SyncError").is_some()).await;
-    let text = "Skipping sync attempt to r2: auto-sync will wipe out all resources";
+    let text = "Skipping sync attempt to [r2]: auto-sync will wipe out all resources";
     assert_eq!(condition(&app, "SyncError"), Some(text));
     world.until::<ConfigMap>("one", |_| true).await;
     world.patch::<Application>("shop", json!({"spec": {"syncPolicy": {"automated": {"allowEmpty": true}}}})).await;

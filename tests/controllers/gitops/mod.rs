@@ -2,6 +2,7 @@
 
 mod bench;
 mod faults;
+mod sets;
 mod stage;
 mod syncs;
 

@@ -9,9 +9,10 @@ use futures::future::BoxFuture;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tinderbox_api::gitops::{AppProject, Application, ApplicationSource};
+use tinderbox_api::gitops::{AppProject, Application, ApplicationSet, ApplicationSource};
 use tinderbox_client::Clock;
 use tinderbox_gitops::controller::{Config, Local, Rendered, Sources, spawn};
+use tinderbox_gitops::set::{Wrong, applications, matching};
 use tinderbox_gitops::source::{self, Repository as Git};
 use tinderbox_gitops::tree::Memory;
 use tinderbox_platform::Account;
@@ -40,6 +41,11 @@ impl Sources for Trees {
             let (source_type, objects) = source::render(&tree, &source)?;
             Ok(Rendered { revision, source_type, objects })
         })
+    }
+
+    fn generate(&self, set: ApplicationSet) -> BoxFuture<'static, Result<Vec<Application>, Wrong>> {
+        let tree = self.all.lock().unwrap().last().unwrap().1.clone();
+        Box::pin(async move { applications(&set, &|git| matching(&tree, &git.directories)) })
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -173,6 +179,10 @@ impl Repository {
         let path = self.dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    pub(super) fn remove(&self, path: &str) {
+        fs::remove_dir_all(self.dir.path().join(path)).unwrap();
     }
 
     pub(super) fn commit(&self, message: &str) {

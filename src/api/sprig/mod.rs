@@ -1,17 +1,19 @@
-//! Functions that are called as `sprig.name`: those that need neither time, chance nor keys. The text is their last argument.
+//! Functions of templates and expressions, `sprig.name` in some: those that need neither time, chance nor keys. The text is their
+//! last argument.
 //! Upstream rule: github.com/Masterminds/sprig/v3, of which Argo leaves out `env` and `expandenv`.
+
+pub mod value;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::eval::{compare, equal, show, whole};
-use super::functions::{as_float, as_int, decode};
-use super::texts::split;
+use self::value::{as_float, as_int, compare, decode, equal, show, split, whole};
 
 /// A function of sprig; nothing when there is none of that name and form here.
-pub(super) fn call(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
+#[must_use]
+pub fn call(name: &str, values: &[Value]) -> Option<Result<Value, String>> {
     let shown: Vec<String> = values.iter().map(show).collect();
     let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
     numbers(name, values)
