@@ -216,7 +216,7 @@ function line({ to, from, index }, { x, y, top, height }, opacity) {
   const [lines, areas, dots] = [[], [], []];
   for (const run of runs(to)) {
     if (run.length === 1) {
-      dots.push(h("circle", { cx: x(run[0]), cy: y(to[run[0]]), r: 2, css: { fill: colour(index), stroke: "none" } }));
+      dots.push(h("circle", { cx: x(run[0]), cy: y(to[run[0]]), r: 2.5, css: { fill: colour(index), stroke: "none" } }));
       continue;
     }
     const path = run.map((at) => point(at, y(to[at]))).join("L");

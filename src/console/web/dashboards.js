@@ -52,7 +52,7 @@ function choice(label, name, options, value, onchange) {
 
 /** One dashboard: its parts stay, and what they show is asked for anew. */
 function board(uid) {
-  const element = h("div", { class: "board" }, h("h1", {}, "Dashboards"), h("div", { class: "wait tall" }));
+  const element = h("div", { class: "board", "data-keep": `board-${uid}` }, h("h1", {}, "Dashboards"), h("div", { class: "wait tall" }));
   const told = h("span", { class: "told", role: "status" });
   const state = { file: undefined, wanted: new Map(), variables: new Map(), panels: new Map(), due: 0, asking: undefined };
   let controls, grid, notice;

@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    fn app(status: &Value) -> Application {
+    fn app(status: &Value) -> Arc<Application> {
         let value = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
             "metadata": {"name": "shop", "namespace": "argocd"},
@@ -222,10 +222,10 @@ mod tests {
     fn an_application_is_told_as_it_is() {
         let registry = Registry::new();
         let condition = |of: &str| json!({"type": of, "message": of});
-        let told = Arc::new(app(&json!({
+        let told = app(&json!({
             "sync": {"status": "OutOfSync"}, "operationState": {"phase": "Running", "operation": {}},
             "conditions": [condition("SyncError"), condition("ComparisonError"), condition("SyncError")],
-        })));
+        }));
         look(&registry, "applications", move || applications(std::slice::from_ref(&told)).into());
         let own = "name=\"shop\",namespace=\"argocd\"";
         let text = text(&registry);

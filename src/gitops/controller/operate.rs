@@ -32,6 +32,10 @@ pub(super) fn begin(app: &mut Application, now: Timestamp) -> Option<Note> {
         return None;
     }
     let operation = app.operation.take()?;
+    // One that has not been compared yet has no status, which may not be without this.
+    if status.sync.status.is_empty() {
+        "Unknown".clone_into(&mut status.sync.status);
+    }
     let by = operation.initiated_by.clone().unwrap_or_default();
     let revision = operation.sync.as_ref().map(|sync| sync.revision.clone()).unwrap_or_default();
     status.operation_state = Some(OperationState {
