@@ -63,7 +63,7 @@ impl Metrics {
     /// Tells of applications as they are, and counts their syncs as they end.
     pub(super) fn follow(&self, apps: &Cache<Application>) {
         let syncs = self.syncs.clone();
-        apps.subscribe(move |change| count_sync(&syncs, &change));
+        apps.subscribe(move |change| count_sync(&syncs, change));
         let apps = apps.clone();
         look(&self.registry, "applications", move || applications(&apps.list()).into());
     }
