@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 
 /// Names and contents.
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 15] = [
     ("index.html", "text/html; charset=utf-8", include_str!("web/index.html")),
     ("style.css", "text/css; charset=utf-8", include_str!("web/style.css")),
     ("app.js", SCRIPT, include_str!("web/app.js")),
@@ -19,6 +19,9 @@ const FILES: [(&str, &str, &str); 12] = [
     ("apps.js", SCRIPT, include_str!("web/apps.js")),
     ("logs.js", SCRIPT, include_str!("web/logs.js")),
     ("objects.js", SCRIPT, include_str!("web/objects.js")),
+    ("dashboards.js", SCRIPT, include_str!("web/dashboards.js")),
+    ("charts.js", SCRIPT, include_str!("web/charts.js")),
+    ("dashboards.css", "text/css; charset=utf-8", include_str!("web/dashboards.css")),
 ];
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 

@@ -4,6 +4,7 @@
 mod act;
 mod assets;
 mod board;
+mod dashboards;
 mod feed;
 mod gate;
 mod hub;

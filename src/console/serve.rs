@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::gate::{Admitted, Gate, is_name};
 use crate::hub::Hub;
 use crate::spark::{Looking, Said};
-use crate::{Config, act, assets, feed, kinds, logs, proxy, tree};
+use crate::{Config, act, assets, dashboards, feed, kinds, logs, proxy, tree};
 
 /// Largest wish.
 const WISH: usize = 64 * 1024;
@@ -75,7 +75,8 @@ async fn answer(console: &Arc<Console>, request: Request<Body>) -> Response {
             proxy::page(&console.client, target, &rest, &console.gate.context(target)).await
         }
         Some(Admitted::Console(rest)) => {
-            let mut response = own(console, &parts.method, rest, body).await;
+            let query = parts.uri.query().unwrap_or_default();
+            let mut response = own(console, &parts.method, rest, query, body).await;
             let headers = response.headers_mut();
             for (name, value) in [
                 (CONTENT_SECURITY_POLICY, POLICY),
@@ -99,7 +100,7 @@ fn nothing() -> Response {
     response
 }
 
-async fn own(console: &Arc<Console>, method: &Method, rest: &str, body: Body) -> Response {
+async fn own(console: &Arc<Console>, method: &Method, rest: &str, query: &str, body: Body) -> Response {
     let parts: Vec<&str> = rest.split('/').collect();
     if *method == Method::POST {
         return match parts[..] {
@@ -132,6 +133,16 @@ async fn own(console: &Arc<Console>, method: &Method, rest: &str, body: Body) ->
         ["api", "explain", "all"] => value(explain(console, None, None).await),
         ["api", "explain", kind, namespace, name] => {
             value(explain(console, Some(format!("{kind}/{name}")), Some(namespace.to_owned())).await)
+        }
+        ["api", "dashboards"] => value(dashboards::list()),
+        ["api", "dashboards", uid] => match dashboards::text(uid) {
+            Some(text) => streamed("application/json", Body::from(text)),
+            None => nothing(),
+        },
+        ["api", "dashboards", uid, "data"] => {
+            let Console { client, config, .. } = &**console;
+            let (wish, now) = (dashboards::Wish::read(query), jiff::Timestamp::now());
+            value(dashboards::data(client, &config.place, uid, &wish, now).await)
         }
         ["api", "log", namespace, pod, container, how] => {
             match logs::log(console.client.clone(), [namespace, pod, container], how).await {

@@ -1,15 +1,18 @@
 //! `dashboards check`: every query of every panel of the project's dashboards, and every alert without its threshold, asked of a
 //! cluster's Prometheus. It goes through the API, as anybody may who only has a cluster.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
-use serde_json::Value;
 use tinderbox_api::monitoring::PrometheusRule;
-use tinderbox_platform::monitoring::dashboards::{Dashboard, above, faults, fill, selectors};
+pub use tinderbox_platform::monitoring::dashboards::PROMETHEUS;
+use tinderbox_platform::monitoring::dashboards::{
+    AskError, Dashboard, Prometheus, Series, Window, above, faults, fill, selectors,
+};
 
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -19,14 +22,10 @@ use crate::project::Project;
 
 /// How much of the past is asked for, in seconds: what a dashboard shows when it is opened.
 const SHOWN: i64 = 1800;
-/// Seconds between two points.
-const STEP: i64 = 5;
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Questions at a time.
 const TOGETHER: usize = 8;
-/// The annotation of an alert about what only upstream's parts tell.
-const UPSTREAM_ONLY: &str = "upstream_only";
 
 /// What was asked, and what came.
 #[derive(Debug, Clone, Serialize)]
@@ -90,11 +89,14 @@ pub async fn check(
     let folder = project.root.join("manifests/platform/monitoring");
     let (mut wrong, dashboards) = read(&folder.join("dashboards"))?;
     let alerts = alerts(&folder.join("rules.yaml"))?;
-    let asked = Prometheus::of(Cluster::running(project).await?, prometheus)?;
+    let asked = Prometheus::of(Cluster::running(project).await?.client, prometheus).ok_or_else(|| {
+        let message = format!("{prometheus:?} is not of the form NAMESPACE/NAME:PORT");
+        Error::Usage { message, hint: None }
+    })?;
     let deadline = Instant::now() + wait;
     talk.tell(Event::Step(format!("asking the Prometheus {prometheus}")));
     loop {
-        let round = asked.round(&dashboards, &alerts).await;
+        let round = round(&asked, &dashboards, &alerts).await;
         let last = Instant::now() + PAUSE >= deadline;
         match round {
             Ok(queries) => {
@@ -134,12 +136,11 @@ fn read(folder: &Path) -> Result<(Vec<String>, Vec<Dashboard>), Error> {
     Ok((wrong, dashboards))
 }
 
-/// An alert: its group, its name, what it compares, and whether only upstream's parts tell it.
+/// An alert: its group, its name, and what it compares.
 struct Alert {
     group: String,
     name: String,
     query: String,
-    upstream_only: bool,
 }
 
 fn alerts(path: &Path) -> Result<Vec<Alert>, Error> {
@@ -153,8 +154,7 @@ fn alerts(path: &Path) -> Result<Vec<Alert>, Error> {
                 let name = rule.alert.clone().or_else(|| rule.record.clone()).unwrap_or_default();
                 let query =
                     above(&rule.expression()).map_err(|why| unreadable(format!("{}: {name}: {why}", group.name)))?;
-                let upstream_only = rule.annotations.get(UPSTREAM_ONLY).is_some_and(|value| value == "true");
-                alerts.push(Alert { group: group.name.clone(), name, query, upstream_only });
+                alerts.push(Alert { group: group.name.clone(), name, query });
             }
         }
     }
@@ -169,130 +169,67 @@ struct Question {
     upstream_only: bool,
 }
 
-/// A Prometheus behind the API.
-struct Prometheus {
-    cluster: Cluster,
-    namespace: String,
-    service: String,
+/// Asks everything once.
+async fn round(prometheus: &Prometheus, dashboards: &[Dashboard], alerts: &[Alert]) -> Result<Vec<QueryReport>, Error> {
+    let window = Window::last(SHOWN, jiff::Timestamp::now().as_second());
+    let mut questions = Vec::new();
+    for dashboard in dashboards {
+        let choice = prometheus.choose(dashboard, &BTreeMap::new(), window).await.map_err(unanswered)?;
+        for panel in dashboard.all() {
+            questions.extend(panel.targets.iter().map(|target| Question {
+                dashboard: dashboard.title.clone(),
+                panel: panel.title.clone(),
+                query: fill(&target.expr, &choice.values).text,
+                upstream_only: panel.is_upstream_only(),
+            }));
+        }
+    }
+    questions.extend(alerts.iter().map(|alert| Question {
+        dashboard: format!("alerts {}", alert.group),
+        panel: alert.name.clone(),
+        query: alert.query.clone(),
+        upstream_only: false,
+    }));
+    let asking = questions.into_iter().map(|question| ask(prometheus, window, question));
+    let answers: Vec<_> = stream::iter(asking).buffered(TOGETHER).collect().await;
+    answers.into_iter().collect()
 }
 
-impl Prometheus {
-    fn of(cluster: Cluster, service: &str) -> Result<Self, Error> {
-        let Some((namespace, name)) = service.split_once('/') else {
-            let message = format!("{service:?} is not of the form NAMESPACE/NAME:PORT");
-            return Err(Error::Usage { message, hint: None });
-        };
-        Ok(Self { cluster, namespace: namespace.to_owned(), service: name.to_owned() })
+async fn ask(prometheus: &Prometheus, window: Window, question: Question) -> Result<QueryReport, Error> {
+    let Question { dashboard, panel, query, upstream_only } = question;
+    let report = |answer, why| QueryReport { dashboard, panel, query: query.clone(), answer, why };
+    if upstream_only {
+        return Ok(report(Answer::UpstreamOnly, None));
     }
-
-    async fn round(&self, dashboards: &[Dashboard], alerts: &[Alert]) -> Result<Vec<QueryReport>, Error> {
-        let mut questions = Vec::new();
-        for dashboard in dashboards {
-            let chosen = self.choose(dashboard).await?;
-            for panel in dashboard.all() {
-                questions.extend(panel.targets.iter().map(|target| Question {
-                    dashboard: dashboard.title.clone(),
-                    panel: panel.title.clone(),
-                    query: fill(&target.expr, &chosen).text,
-                    upstream_only: panel.is_upstream_only(),
-                }));
-            }
-        }
-        questions.extend(alerts.iter().map(|alert| Question {
-            dashboard: format!("alerts {}", alert.group),
-            panel: alert.name.clone(),
-            query: alert.query.clone(),
-            upstream_only: alert.upstream_only,
-        }));
-        let asking = questions.into_iter().map(|question| self.ask(question));
-        let answers: Vec<_> = stream::iter(asking).buffered(TOGETHER).collect().await;
-        answers.into_iter().collect()
-    }
-
-    /// Values of a dashboard's variables: each is asked for with those before it filled in.
-    async fn choose(&self, dashboard: &Dashboard) -> Result<std::collections::BTreeMap<String, String>, Error> {
-        let mut known: Vec<((String, String), Vec<String>)> = Vec::new();
-        loop {
-            let mut missing = None;
-            let chosen = dashboard.choose(|selector, label| {
-                let key = (selector.to_owned(), label.to_owned());
-                match known.iter().find(|(have, _)| *have == key) {
-                    Some((_, values)) => values.clone(),
-                    None => {
-                        missing.get_or_insert(key);
-                        Vec::new()
-                    }
-                }
-            });
-            let Some((selector, label)) = missing else { return Ok(chosen) };
-            let query = form(&[("match[]", &selector)]);
-            let values = self.get(&format!("/label/{label}/values?{query}")).await?;
-            let values = values["data"].as_array().into_iter().flatten();
-            let values = values.filter_map(|value| value.as_str().map(str::to_owned)).collect();
-            known.push(((selector, label), values));
+    let inside = match selectors(&query) {
+        Ok(inside) => inside,
+        Err(why) => return Ok(report(Answer::Failed, Some(why))),
+    };
+    // What finds nothing is told first: `or vector(0)` hides it in the whole.
+    for selector in inside {
+        let found = prometheus.range(&selector, window).await.map_err(unanswered)?;
+        if !found.iter().any(Series::has_numbers) {
+            return Ok(report(Answer::Nothing, Some(format!("no series {selector}"))));
         }
     }
-
-    async fn ask(&self, question: Question) -> Result<QueryReport, Error> {
-        let Question { dashboard, panel, query, upstream_only } = question;
-        let report = |answer, why| QueryReport { dashboard, panel, query: query.clone(), answer, why };
-        if upstream_only {
-            return Ok(report(Answer::UpstreamOnly, None));
-        }
-        let inside = match selectors(&query) {
-            Ok(inside) => inside,
-            Err(why) => return Ok(report(Answer::Failed, Some(why))),
-        };
-        // What finds nothing is told first: `or vector(0)` hides it in the whole.
-        for selector in inside {
-            let found = self.range(&selector).await?;
-            if !has_numbers(&found) {
-                return Ok(report(Answer::Nothing, Some(format!("no series {selector}"))));
-            }
-        }
-        let found = self.range(&query).await?;
-        Ok(match found["status"].as_str() {
-            Some("success") if has_numbers(&found) => report(Answer::Data, None),
-            Some("success") => report(Answer::Nothing, Some("no number".to_owned())),
-            _ => report(Answer::Failed, Some(found["error"].as_str().unwrap_or("no answer").to_owned())),
-        })
-    }
-
-    async fn range(&self, query: &str) -> Result<Value, Error> {
-        let end = jiff::Timestamp::now().as_second();
-        let (start, end, step) = ((end - SHOWN).to_string(), end.to_string(), STEP.to_string());
-        let asked = form(&[("query", query), ("start", &start), ("end", &end), ("step", &step)]);
-        self.get(&format!("/query_range?{asked}")).await
-    }
-
-    async fn get(&self, rest: &str) -> Result<Value, Error> {
-        match self.cluster.ask_service(&self.namespace, &self.service, &format!("/api/v1{rest}")).await {
-            Ok(text) => Ok(serde_json::from_str(&text).unwrap_or_default()),
-            // Prometheus' own refusal of a query.
-            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
-                Ok(serde_json::json!({"status": "error", "error": status.message}))
-            }
-            Err(error) => Err(Error::api("ask Prometheus through the API")(error)),
-        }
+    match prometheus.range(&query, window).await {
+        Ok(found) if found.iter().any(Series::has_numbers) => Ok(report(Answer::Data, None)),
+        Ok(_) => Ok(report(Answer::Nothing, Some("no number".to_owned()))),
+        Err(AskError::Refused(why) | AskError::NoAnswer(why)) => Ok(report(Answer::Failed, Some(why))),
+        Err(error) => Err(unanswered(error)),
     }
 }
 
-/// Some point of some series is a number.
-fn has_numbers(answer: &Value) -> bool {
-    let series = answer["data"]["result"].as_array().into_iter().flatten();
-    let mut points = series.flat_map(|one| one["values"].as_array().into_iter().flatten());
-    points.any(|point| point[1].as_str().is_some_and(|text| text != "NaN"))
-}
-
-/// Parameters of a URL.
-fn form(pairs: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+fn unanswered(error: AskError) -> Error {
+    let act = "ask Prometheus through the API";
+    match error {
+        AskError::Unreachable(error) => Error::api(act)(error),
+        other => Error::Api { act: act.to_owned(), source: Box::new(other) },
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -305,14 +242,5 @@ mod tests {
         let alerts = alerts(&folder.join("rules.yaml")).unwrap();
         assert!(alerts.iter().any(|one| one.name == "SparkApplicationFailed" && !one.query.contains('>')));
         assert!(alerts.iter().all(|one| selectors(&one.query).is_ok_and(|inside| !inside.is_empty())));
-    }
-
-    #[test]
-    fn numbers_are_what_counts() {
-        let answer = |values: Value| json!({"status": "success", "data": {"result": [{"values": values}]}});
-        assert!(has_numbers(&answer(json!([[1, "NaN"], [2, "0"]]))));
-        assert!(!has_numbers(&answer(json!([[1, "NaN"]]))));
-        assert!(!has_numbers(&json!({"status": "success", "data": {"result": []}})));
-        assert_eq!(form(&[("query", "a{b=\"c\"}"), ("step", "5")]), "query=a%7Bb%3D%22c%22%7D&step=5");
     }
 }

@@ -72,14 +72,14 @@ pub async fn beside(
             let (mut clients, accounts, namespaces) = (clients.clone(), accounts.clone(), namespaces.clone());
             let (leader, tree, spawned, whole) = (leader.clone(), tree.clone(), spawned.clone(), token.clone());
             async move {
-                let parts = TaskTracker::new();
+                let (parts, metrics) = (TaskTracker::new(), Metrics::default());
                 if let Some(project) = tree {
-                    gitops(&leader, Clock::system(), &project, &parts, &leading);
+                    gitops(&leader, Clock::system(), &project, &metrics.gitops, &parts, &leading);
                 }
                 let rest = async {
                     clients.wait(&accounts, &spawned, &whole).await;
                     let known = clients.known;
-                    let (client, metrics) = (|account: Account| known[account.name].clone(), Metrics::default());
+                    let client = |account: Account| known[account.name].clone();
                     spawn(client, Clock::system(), &namespaces, &metrics, &parts, &leading);
                 };
                 tokio::select! {

@@ -47,6 +47,8 @@ pub struct Metrics {
     pub spark: Registry,
     /// The controllers' of workflows.
     pub workflows: Registry,
+    /// The controller's of applications.
+    pub gitops: Registry,
 }
 
 /// Starts every part that serves jobs, each with the client that `client` gives for its account, and its numbers in `metrics`; they run on `tracker`

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::console::{dashboards, link};
 use crate::output::{compare, documented};
 use crate::program::Cluster;
 
@@ -56,8 +57,29 @@ spec:
   executor: {javaOptions: "-javaagent:/nothing.jar", instances: 1, cores: 1, coreRequest: 200m, memory: 512m, securityContext: *closed}
 "#;
 
+/// An application whose only object fails, and one whose object the API refuses, also the second time.
+const SYNCS: &str = r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: broken, namespace: argocd}
+spec:
+  project: default
+  source: {repoURL: https://git.example/repo, path: tests/cli/data/broken}
+  destination: {server: https://kubernetes.default.svc, namespace: default}
+operation: {sync: {}}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: refused, namespace: argocd}
+spec:
+  project: default
+  source: {repoURL: https://git.example/repo, path: tests/cli/data/refused}
+  destination: {server: https://kubernetes.default.svc, namespace: default}
+operation: {sync: {}, retry: {limit: 1, backoff: {duration: 10s}}}
+"#;
+
 /// What is scraped, each by its port of the node.
-const EXPORTERS: [u16; 3] = [9701, 9702, 9704];
+const EXPORTERS: [u16; 4] = [9701, 9702, 9703, 9704];
 /// What Prometheus' judge has against upstream's names and texts.
 const STYLE: [&str; 3] = ["should not", "should have", "no help text"];
 
@@ -88,30 +110,35 @@ fn judge(text: &str) -> Vec<String> {
 #[test]
 fn dashboards_show_what_ran_and_alerts_fire() {
     let cluster = Cluster::new("monitoring");
-    cluster.run(&["up", "--with", "monitoring"]).succeeded();
+    let link = link(&cluster.run(&["up", "--with", "monitoring"]).succeeded());
     let refused = cluster.run(&["up", "--with", "monitering"]).failed(2);
     assert!(refused.contains("did you mean \"monitoring\"?"), "{refused}");
 
     cluster.run(&["run", "hello-spark-operator"]).succeeded();
     cluster.kubectl_reads(&["apply", "-f", "-"], RUNS).succeeded();
-    let wait = |object: &str, condition: &str| {
-        let wait = ["-n", "spark-jobs", "wait", object, &format!("--for=jsonpath={condition}"), "--timeout=300s"];
+    cluster.kubectl_reads(&["apply", "-f", "-"], SYNCS).succeeded();
+    let wait = |namespace: &str, object: &str, condition: &str| {
+        let wait = ["-n", namespace, "wait", object, &format!("--for=jsonpath={condition}"), "--timeout=300s"];
         cluster.kubectl(&wait).succeeded();
     };
-    wait("workflow/said", "{.status.phase}=Succeeded");
-    wait("workflow/refused", "{.status.phase}=Failed");
-    wait("sparkapplication/doomed", "{.status.applicationState.state}=FAILED");
+    wait("spark-jobs", "workflow/said", "{.status.phase}=Succeeded");
+    wait("spark-jobs", "workflow/refused", "{.status.phase}=Failed");
+    wait("argocd", "application/broken", "{.status.health.status}=Degraded");
+    wait("argocd", "application/refused", "{.status.operationState.phase}=Failed");
+    wait("spark-jobs", "sparkapplication/doomed", "{.status.applicationState.state}=FAILED");
 
     // Every query of every panel that is not upstream's alone has data.
     let checked = cluster.run(&["dashboards", "check", "--wait", "120s", "-o", "json"]).json(0);
     compare("dashboards check", &documented()["dashboards check"], &checked);
     let queries = checked["queries"].as_array().expect("a list");
     let of = |answer: &str| queries.iter().filter(|query| query["answer"] == answer).count();
-    assert!(of("data") > 80 && of("data") + of("upstreamOnly") == queries.len(), "{checked}");
+    assert!(of("data") > 100 && of("data") + of("upstreamOnly") == queries.len(), "{checked}");
+
+    dashboards::are_drawn(&link);
 
     // What failed on purpose is told, each alert as soon as its rule is looked at.
     let end = Instant::now() + Duration::from_secs(60);
-    for name in ["SparkApplicationFailed", "SparkDriverFailed", "SparkExecutorsLost", "WorkflowFailed"] {
+    for name in ["SparkApplicationFailed", "SparkDriverFailed", "SparkExecutorsLost", "WorkflowFailed", "SyncFailed"] {
         loop {
             let alerts = ask(&cluster, "/alerts");
             let all = alerts["data"]["alerts"].as_array().expect("a list");
@@ -130,7 +157,7 @@ fn dashboards_show_what_ran_and_alerts_fire() {
         pools.push(target["scrapePool"].as_str().expect("a text"));
     }
     pools.sort_unstable();
-    let all = ["kube-apiserver", "kube-state-metrics", "prometheus", "spark-operator", "workflow-controller"];
+    let all = ["argocd", "kube-apiserver", "kube-state-metrics", "prometheus", "spark-operator", "workflow-controller"];
     assert_eq!(pools, all.map(|name| format!("serviceMonitor/monitoring/{name}/0")));
 
     for port in EXPORTERS {

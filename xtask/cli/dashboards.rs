@@ -11,7 +11,7 @@ pub(crate) enum DashboardsAction {
         #[arg(long, value_name = "TIME", value_parser = tinderbox::scenario::parse_duration)]
         wait: Option<std::time::Duration>,
         /// The Service of Prometheus, as `NAMESPACE/NAME:PORT`.
-        #[arg(long, value_name = "SERVICE", default_value = "monitoring/prometheus-operated:9090")]
+        #[arg(long, value_name = "SERVICE", default_value = tinderbox::dashboards::PROMETHEUS)]
         prometheus: String,
     },
 }

@@ -10,7 +10,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricType, Summary};
 pub use prometheus::{Histogram, HistogramVec, IntCounterVec, IntGaugeVec, Registry};
 use prometheus::{HistogramOpts, Opts};
 
-pub use queue::{QueueStyle, controller_queue, styled_queue};
+pub use queue::{QueueStyle, WORKQUEUE, controller_queue, styled_queue};
 pub use requests::{Answered, counted};
 
 /// The text that Prometheus reads, of everything in a registry.

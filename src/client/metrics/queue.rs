@@ -38,8 +38,8 @@ pub struct QueueStyle {
 /// Ten to the powers of -8 to 3.
 const POWERS: [f64; 12] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0];
 
-/// As controllers of controller-runtime tell it.
-const CONTROLLER_RUNTIME: QueueStyle = QueueStyle {
+/// As client-go tells it, and controller-runtime with it.
+pub const WORKQUEUE: QueueStyle = QueueStyle {
     adds: ("workqueue_adds_total", "Total number of adds handled by workqueue"),
     depth: ("workqueue_depth", "Current depth of workqueue by workqueue and priority"),
     retries: ("workqueue_retries_total", "Total number of retries handled by workqueue"),
@@ -90,7 +90,7 @@ pub fn controller_queue<T: Item>(
     labels: Labels<'static>,
     concurrency: usize,
 ) -> Queue<T> {
-    let style = &CONTROLLER_RUNTIME;
+    let style = &WORKQUEUE;
     let told = ("controller_runtime_reconcile_time_seconds", "Length of time per reconciliation per controller");
     let reconcile = histogram(registry, told, &RECONCILE, &labels[..1]);
     let worked = histogram(registry, style.worked, style.worked_buckets, labels);

@@ -22,6 +22,13 @@ pub struct Answered {
 }
 
 impl Answered {
+    /// The namespace that is asked for; nothing for all and for what is in none.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        let mut parts = self.path.split('/').filter(|part| !part.is_empty());
+        parts.find(|part| *part == "namespaces").and(parts.next()).unwrap_or_default()
+    }
+
     /// Verb and kind, as in `List` and `pods`.
     /// Upstream rule: `ParseRequest` in `util/k8s/parse.go` of argoproj/argo-workflows.
     #[must_use]
@@ -97,6 +104,8 @@ mod tests {
             };
             let (verb, kind) = asked.verb_and_kind();
             assert_eq!((verb, kind.as_str()), wanted, "{method} {path}");
+            let namespace = if path.contains("/namespaces/a") { "a" } else { "" };
+            assert_eq!(asked.namespace(), namespace, "{path}");
         }
     }
 }

@@ -13,6 +13,7 @@ const VIEWS = [
   ["jobs", "Spark jobs", jobs, "M9 1 3 9h4l-1 6 7-9H8z"],
   ["workflows", "Workflows", workflows, "M2 2h4v4H2zM10 2h4v4h-4zM6 10h4v4H6zM4 6v2h8V6h1v3H8.500v1h-1V9H3V6z"],
   ["apps", "Applications", apps, "M8 1l6 3-6 3-6-3zM2 7l6 3 6-3v1.500l-6 3-6-3zM2 10.500l6 3 6-3V12l-6 3-6-3z"],
+  ["dashboards", "Dashboards", { load: () => import("./dashboards.js") }, "M2 2h1.500v10.500H14V14H2zM5 7h2v4H5zM8 4h2v7H8zM11 6h2v5h-2z"],
   ["objects", "Objects", objects, "M2 3h12v2H2zM2 7h12v2H2zM2 11h12v2H2z"],
   ["events", "Events", { page: objects.events }, "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zm-.700 2.500h1.400V8l2.300 1.500-.700 1.200L7.300 8.800z"],
 ];
@@ -23,7 +24,7 @@ let page, asked, answer, failure, fetching, again, drawn = false, announced = tr
 function route() {
   const parts = decodeURIComponent(location.hash.replace(/^#\/?/, "")).split("/");
   const view = VIEWS.find(([name]) => name === parts[0]) ?? VIEWS[0];
-  const next = view[2].page(parts.slice(1));
+  const next = (view[2].page ?? ((rest) => later(view, rest)))(parts.slice(1));
   const moved = asked !== location.hash;
   page = next;
   if (moved) {
@@ -41,6 +42,17 @@ function route() {
   document.title = `${page.title} · Tinderbox`;
   want(page.kinds);
   draw();
+}
+
+/** Stands for a view whose script comes when it is opened for the first time. */
+function later(view, rest) {
+  const came = (module) => {
+    view[2] = module;
+    asked = undefined;
+    route();
+  };
+  view[2].load().then(came, (error) => say(`${view[1]} cannot be loaded: ${error.message}`, true));
+  return { title: view[1], kinds: ["Node"], draw: () => [h("h1", {}, view[1]), h("div", { class: "wait" })] };
 }
 
 /** Asks for what the page shows beyond rows; again when its namespace was stirred. */

@@ -4,6 +4,7 @@
 mod act;
 mod desired;
 mod kinds;
+mod metrics;
 mod observe;
 mod operate;
 mod remove;
@@ -13,7 +14,7 @@ mod sources;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, ListParams};
@@ -22,10 +23,11 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 use tinderbox_api::gitops::{AppProject, AppProjectSpec, Application, ProjectDestination, ResourceKind, marks};
 use tinderbox_client::clock::after;
+use tinderbox_client::metrics::Registry;
 use tinderbox_client::patch::diff;
 use tinderbox_client::plan::encode;
 use tinderbox_client::runner::{Action, see_out};
-use tinderbox_client::{Applier, Cache, Caches, Change, Clock, ObjectKey, Queue, Recorder, Result, Runner, Step};
+use tinderbox_client::{Applier, Cache, Caches, Change, Clock, ObjectKey, Recorder, Result, Runner, Step};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,6 +38,7 @@ use crate::project;
 use crate::sync::auto::{Auto, decide};
 use crate::sync::{Key, Operation, window};
 use kinds::Kinds;
+use metrics::Metrics;
 
 /// Applications that are looked at side by side.
 const CONCURRENCY: usize = 8;
@@ -53,6 +56,8 @@ pub struct Config {
     pub sources: Arc<dyn Sources>,
     /// The namespace that applications and projects stand in.
     pub namespace: String,
+    /// Where it is counted what is done.
+    pub metrics: Registry,
 }
 
 /// How long until it is looked again whether the kinds of applications are there: at first, and at last.
@@ -68,6 +73,7 @@ struct Context {
     sources: Arc<dyn Sources>,
     clock: Clock,
     namespace: String,
+    metrics: Metrics,
     memory: Arc<Mutex<HashMap<Key, Compared>>>,
 }
 
@@ -80,7 +86,7 @@ struct Compared {
 
 /// Starts the controller; it runs on `tracker` until `token` is cancelled.
 pub fn spawn(client: &Client, config: Config, tracker: &TaskTracker, token: &CancellationToken) {
-    let (client, spawned, stop) = (client.clone(), tracker.clone(), token.clone());
+    let (client, spawned, stop) = (metrics::client(client, &config.metrics), tracker.clone(), token.clone());
     tracker.spawn(async move {
         tokio::select! {
             () = served(&client, &config) => (),
@@ -116,7 +122,8 @@ async fn run(
     tracker: TaskTracker,
     token: CancellationToken,
 ) -> Result<()> {
-    let queue: Queue<ObjectKey> = Queue::new(config.clock.clone());
+    let metrics = Metrics::new(&config.metrics);
+    let queue = metrics.queue(config.clock.clone());
     let (marked, namespace) = (queue.clone(), config.namespace.clone());
     let handler = move |change: &Change<'_, DynamicObject>| {
         for object in [change.old, change.new].into_iter().flatten() {
@@ -136,6 +143,7 @@ async fn run(
         sources: config.sources.clone(),
         clock: config.clock.clone(),
         namespace: config.namespace,
+        metrics,
         memory: Arc::default(),
     };
     let marked = queue.clone();
@@ -158,6 +166,11 @@ async fn run(
     });
     context.apps.synced().await?;
     context.projects.synced().await?;
+    context.metrics.follow(&context.apps);
+    match caches.client().apiserver_version().await {
+        Ok(version) => context.metrics.cluster(&context.kinds, format!("{}.{}", version.major, version.minor)),
+        Err(error) => tracing::warn!(%error, "the version of the API is not told"),
+    }
     let runner = Runner { name: "applications", queue, concurrency: CONCURRENCY, token };
     runner.run(move |key| reconcile(key, context.clone())).await;
     Ok(())
@@ -178,6 +191,7 @@ async fn reconcile(key: ObjectKey, context: Context) -> Result<Action> {
         remove::remove(&context, &app, now).await?;
         return Ok(Action::Done);
     }
+    let begun = Instant::now();
     let mut new = (*app).clone();
     if let Some(annotations) = &mut new.metadata.annotations {
         annotations.remove(marks::REFRESH);
@@ -208,6 +222,7 @@ async fn reconcile(key: ObjectKey, context: Context) -> Result<Action> {
     for note in notes {
         context.applier.recorder().publish(note);
     }
+    context.metrics.compared(&app, begun.elapsed());
     let look = after(now, REFRESH);
     Ok(Action::At(again.map_or(look, |again: jiff::Timestamp| again.min(look))))
 }

@@ -8,7 +8,7 @@ use tinderbox_client::{Note, Result};
 
 use super::act::Acting;
 use super::observe::{self, View};
-use super::{Context, report};
+use super::{Context, metrics, report};
 use crate::sync::{Act, Check, Operation, Outcome, Results, Settings, Settled, Sync, Turn, retry, window};
 
 /// How often a sync that a window keeps back looks again.
@@ -32,6 +32,10 @@ pub(super) fn begin(app: &mut Application, now: Timestamp) -> Option<Note> {
         return None;
     }
     let operation = app.operation.take()?;
+    // One that has not been compared yet has no status, which may not be without this.
+    if status.sync.status.is_empty() {
+        "Unknown".clone_into(&mut status.sync.status);
+    }
     let by = operation.initiated_by.clone().unwrap_or_default();
     let revision = operation.sync.as_ref().map(|sync| sync.revision.clone()).unwrap_or_default();
     status.operation_state = Some(OperationState {
@@ -131,11 +135,10 @@ pub(super) async fn carry_on(
     let mut results = Results::new(std::mem::take(&mut result.resources));
     let copy = app.clone();
     let acting = Acting { context, app: &copy, project, view, sync: &sync };
-    let settled = if state.phase == Operation::Terminating.as_str() {
-        terminate(&acting, &mut results).await
-    } else {
-        turn(&acting, &mut results).await
-    };
+    let is_ending = state.phase == Operation::Terminating.as_str();
+    let settling =
+        async { if is_ending { terminate(&acting, &mut results).await } else { turn(&acting, &mut results).await } };
+    let settled = metrics::of_sync(&copy, settling).await;
     if let Some(result) = &mut state.sync_result {
         result.resources = results.into_inner();
     }

@@ -1,19 +1,26 @@
-//! Dashboards as Grafana's JSON has them: what their panels ask, with variables filled in, and what a dashboard must have to be
-//! right. Pure: who asks Prometheus is not its business.
+//! Dashboards as Grafana's JSON has them: what their panels ask, with variables filled in, what a Prometheus answers to it, and what
+//! a dashboard must have to be right.
 
+mod ask;
+mod choice;
 mod query;
 mod rules;
-
-use std::collections::BTreeMap;
+mod window;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use query::{Filled, above, fill, selectors};
+pub use ask::{AskError, PROMETHEUS, Prometheus, Series};
+pub use choice::{Choice, Offer};
+pub use query::{Filled, above, fill, legend, selectors};
 pub use rules::faults;
+pub use window::Window;
 
 /// How the description of a panel begins that shows what only upstream's parts have.
 pub const UPSTREAM_ONLY: &str = "Upstream only: ";
+
+/// The `hide` of a variable that is not shown.
+const HIDDEN: u8 = 2;
 
 /// A dashboard.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -21,6 +28,8 @@ pub const UPSTREAM_ONLY: &str = "Upstream only: ";
 pub struct Dashboard {
     /// Its title.
     pub title: String,
+    /// What it is about.
+    pub description: String,
     /// What links name it by.
     pub uid: String,
     /// The version of the form that it is in.
@@ -49,12 +58,18 @@ pub struct Templating {
 pub struct Variable {
     /// Its name.
     pub name: String,
+    /// What it is called on the page.
+    pub label: String,
     /// `query`, `datasource`, `custom` or `interval`.
     pub r#type: String,
     /// Where its values come from: a text, or an object with one.
     pub query: Value,
     /// All values may be meant at once.
     pub include_all: bool,
+    /// Several values may be meant at once.
+    pub multi: bool,
+    /// It is not shown when this is 2.
+    pub hide: u8,
     /// What stands for all values.
     pub all_value: Option<String>,
     /// What is chosen.
@@ -73,6 +88,23 @@ impl Variable {
     pub fn label_values(&self) -> Option<(&str, &str)> {
         let inside = self.text().trim().strip_prefix("label_values(")?.strip_suffix(')')?;
         inside.rsplit_once(',').map(|(selector, label)| (selector.trim(), label.trim()))
+    }
+
+    /// The values that it lists itself.
+    #[must_use]
+    pub fn listed(&self) -> Vec<String> {
+        let listed = self.text().split(',').map(|one| one.trim().to_owned());
+        listed.filter(|one| self.r#type != "datasource" && !one.is_empty()).collect()
+    }
+
+    /// It stands in queries as an expression.
+    fn may_be_several(&self) -> bool {
+        self.multi || self.include_all
+    }
+
+    /// One may choose for it: there is one Prometheus alone, and no data source to choose.
+    fn is_shown(&self) -> bool {
+        self.r#type != "datasource" && self.hide != HIDDEN
     }
 }
 
@@ -149,37 +181,5 @@ impl Dashboard {
             .iter()
             .flat_map(|panel| std::iter::once(panel).chain(&panel.panels))
             .filter(|panel| panel.r#type != "row")
-    }
-
-    /// Values for its variables: the first that `values` gives for a selector and a label, filled in with what is known before it.
-    pub fn choose(&self, mut values: impl FnMut(&str, &str) -> Vec<String>) -> BTreeMap<String, String> {
-        let mut chosen = BTreeMap::new();
-        for variable in &self.templating.list {
-            let value = self.value(variable, &chosen, &mut values);
-            chosen.insert(variable.name.clone(), value);
-        }
-        chosen
-    }
-
-    fn value(
-        &self,
-        variable: &Variable,
-        known: &BTreeMap<String, String>,
-        values: &mut impl FnMut(&str, &str) -> Vec<String>,
-    ) -> String {
-        if variable.include_all {
-            return variable.all_value.clone().unwrap_or_else(|| ".+".to_owned());
-        }
-        match variable.label_values() {
-            Some((selector, label)) => {
-                let Filled { text, .. } = fill(selector, known);
-                values(&text, label).into_iter().next().unwrap_or_default()
-            }
-            None => {
-                let current = &variable.current["value"];
-                let first = variable.text().split(',').next().unwrap_or_default();
-                current.as_str().unwrap_or(first).trim().to_owned()
-            }
-        }
     }
 }

@@ -7,13 +7,11 @@ use promql_parser::parser::{self, Expr};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use regex::{Captures, Regex};
 
-/// What Grafana puts in by itself, for a panel that shows the last half an hour.
-const BUILT_IN: [(&str, &str); 5] =
-    [("__interval", "15s"), ("__rate_interval", "1m"), ("__range", "30m"), ("__range_s", "1800"), ("__from", "0")];
-
 /// `$name`, `${name}`, `${name:form}` and `[[name]]`.
 static VARIABLE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\$(\w+)|\$\{(\w+)(?::\w+)?\}|\[\[(\w+)\]\]").ok());
+/// `{{label}}` in the name of a series.
+static LABEL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\{\{\s*(.+?)\s*\}\}").ok());
 
 /// A text with its variables filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,18 +29,29 @@ pub fn fill(text: &str, values: &BTreeMap<String, String>) -> Filled {
     let Some(pattern) = VARIABLE.as_ref() else { return Filled { text: text.to_owned(), unknown } };
     let filled = pattern.replace_all(text, |found: &Captures<'_>| {
         let name = (1..=3).find_map(|group| found.get(group)).map_or("", |name| name.as_str());
-        let built_in = BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         // What is no name at all is a group of a regular expression.
         if name.bytes().all(|byte| byte.is_ascii_digit()) {
             return found[0].to_owned();
         }
-        values.get(name).cloned().or(built_in).unwrap_or_else(|| {
+        values.get(name).cloned().unwrap_or_else(|| {
             unknown.push(name.to_owned());
             found[0].to_owned()
         })
     });
     let text = filled.into_owned();
     Filled { text, unknown }
+}
+
+/// The name of a series: its labels put into the form that its query gives, or else all of them.
+#[must_use]
+pub fn legend(form: &str, labels: &BTreeMap<String, String>) -> String {
+    match LABEL.as_ref().filter(|_| !form.is_empty()) {
+        Some(pattern) => {
+            let value = |found: &Captures<'_>| labels.get(&found[1]).cloned().unwrap_or_default();
+            pattern.replace_all(form, value).into_owned()
+        }
+        None => labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", "),
+    }
 }
 
 #[derive(Default)]
@@ -99,12 +108,23 @@ mod tests {
 
     #[test]
     fn variables_are_filled_in_as_grafana_does() {
-        let values = [("ns", "spark"), ("job", ".+")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let values = [("ns", "spark"), ("job", ".+"), ("__rate_interval", "20s")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
         let filled =
             fill(r#"rate(a{n="$ns",j=~"${job:regex}",k="[[ns]]"}[$__rate_interval]) or b{c=~"$gone"}"#, &values);
-        assert_eq!(filled.text, r#"rate(a{n="spark",j=~".+",k="spark"}[1m]) or b{c=~"$gone"}"#);
+        assert_eq!(filled.text, r#"rate(a{n="spark",j=~".+",k="spark"}[20s]) or b{c=~"$gone"}"#);
         assert_eq!(filled.unknown, ["gone"]);
         assert_eq!(fill(r#"label_replace(a, "b", "$1", "c", "(.*)")"#, &values).unknown, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_series_is_called_by_its_labels() {
+        let labels =
+            [("pod", "a"), ("phase", "Failed")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(legend("{{pod}} {{ phase }}{{gone}}", &labels), "a Failed");
+        assert_eq!(legend("mean", &labels), "mean");
+        assert_eq!(legend("", &labels), "phase=Failed, pod=a");
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Dashboard, Panel, fill, selectors};
+use super::{Choice, Dashboard, Panel, Window, fill, selectors};
 
 /// The version of the form since Grafana 11.
 const SCHEMA_MIN: u64 = 39;
+/// The seconds that queries are filled in for.
+const SHOWN: i64 = 1800;
 /// How wide the grid is.
 const WIDTH: u64 = 24;
 /// Panels whose series have names beside them.
@@ -34,8 +36,8 @@ pub fn faults(dashboard: &Dashboard) -> Vec<String> {
         fault("", "no variable chooses the data source".to_owned());
     }
     // Any value will do: only the form of queries is looked at.
-    let values: BTreeMap<String, String> =
-        dashboard.templating.list.iter().map(|one| (one.name.clone(), "x".to_owned())).collect();
+    let mut values = Choice::within(Window::last(SHOWN, 0)).values;
+    values.extend(dashboard.templating.list.iter().map(|one| (one.name.clone(), "x".to_owned())));
     let mut ids = BTreeSet::new();
     for panel in dashboard.panels.iter().flat_map(|panel| std::iter::once(panel).chain(&panel.panels)) {
         if !ids.insert(panel.id) {

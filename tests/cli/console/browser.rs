@@ -135,6 +135,7 @@ impl Browser {
         let (code, text) = match key {
             "Enter" => (13, "\r"),
             "Tab" => (9, ""),
+            "ArrowLeft" => (37, ""),
             other => panic!("no key is called {other}"),
         };
         for what in ["keyDown", "keyUp"] {

@@ -1,6 +1,7 @@
 //! The console as a browser meets it: who is let in, what is shown while it happens, and what buttons do.
 
 mod browser;
+pub(crate) mod dashboards;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -50,7 +51,7 @@ spec:
 "#;
 
 /// The link that `up` printed.
-fn link(up: &str) -> String {
+pub(crate) fn link(up: &str) -> String {
     let line = up.lines().find_map(|line| line.trim().strip_prefix("console "));
     line.expect("up prints the link").trim().to_owned()
 }
@@ -206,10 +207,26 @@ fn a_browser_sees_the_platform_and_runs_a_workflow() {
     browser.value("[...document.querySelectorAll('button')].find((one) => one.textContent === 'Sync').click()");
     browser.shows("applications.argoproj.io \"shop\" not found");
 
+    // Without a Prometheus there are no dashboards, and it is said what brings one.
+    browser.value("location.hash = '#/dashboards/argocd'");
+    browser.shows("There is no Prometheus in this cluster");
+    browser.shows("services \"prometheus-operated\" not found");
+    browser.shows("cargo xtask up --with monitoring brings it");
+
     // A phone's width: nothing goes beyond it, on any page.
     browser.resize(390, 844);
     let job = format!("#/workflows/spark-jobs/{name}");
-    for page in ["#/", "#/jobs", "#/workflows", &job, "#/apps", "#/objects/Pod", "#/events"] {
+    for page in [
+        "#/",
+        "#/jobs",
+        "#/workflows",
+        &job,
+        "#/apps",
+        "#/dashboards",
+        "#/dashboards/argocd",
+        "#/objects/Pod",
+        "#/events",
+    ] {
         browser.value(&format!("location.hash = '{page}'"));
         browser.until("document.querySelector('h1') && !document.querySelector('.wait')");
         let wide = browser.value("document.documentElement.scrollWidth");

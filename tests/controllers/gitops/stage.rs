@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tinderbox_api::gitops::{AppProject, Application, ApplicationSet, ApplicationSource};
 use tinderbox_client::Clock;
+use tinderbox_client::metrics::Registry;
 use tinderbox_gitops::controller::{Config, Local, Rendered, Sources, spawn};
 use tinderbox_gitops::set::{Wrong, applications, matching};
 use tinderbox_gitops::source::{self, Repository as Git};
@@ -118,7 +119,8 @@ fn start(world: &World, sources: Arc<dyn Sources>) -> CancellationToken {
     let token = world.token.child_token();
     let account = Account { namespace: "argocd".into(), name: "argocd-application-controller" };
     let client = world.client_of(&account);
-    let config = Config { clock: world.clock.clone(), sources, namespace: "default".to_owned() };
+    let config =
+        Config { clock: world.clock.clone(), sources, namespace: "default".to_owned(), metrics: Registry::new() };
     spawn(&client, config, &world.tracker, &token);
     token
 }

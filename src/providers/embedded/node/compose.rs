@@ -123,11 +123,11 @@ impl Cluster {
         let masters = client("system:kube-controller-manager", MASTERS, "kube-controller-manager");
         let caches = tinderbox_controllers::spawn_all(masters, config, &controllers, &token);
         let account = |account: Account| Client::new(server.service_as(user_of(account)), "default");
+        let metrics = tinderbox_platform::Metrics::default();
         if let Some(project) = &settings.project {
             let client = account(tinderbox_platform::APPLICATION_CONTROLLER);
-            tinderbox_platform::gitops(&client, Clock::system(), project, &controllers, &token);
+            tinderbox_platform::gitops(&client, Clock::system(), project, &metrics.gitops, &controllers, &token);
         }
-        let metrics = tinderbox_platform::Metrics::default();
         exporters::watch_for_monitoring(
             client("system:tinderbox", MASTERS, "tinderbox"),
             account(PROMETHEUS_OPERATOR),

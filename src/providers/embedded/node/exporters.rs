@@ -20,8 +20,8 @@ use tokio_util::task::TaskTracker;
 use super::compose::{failed, refused};
 use crate::Error;
 
-/// Ports of the Spark operator, of the controllers of workflows, and of the state of objects.
-const PORTS: [u16; 3] = [9701, 9702, 9704];
+/// Ports of the Spark operator, of the controllers of workflows, of the controller of applications, and of the state of objects.
+const PORTS: [u16; 4] = [9701, 9702, 9703, 9704];
 
 /// How soon a watch that broke off is begun again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ pub(super) fn serve(
     let objects = Registry::new();
     let told = state::Told { pods: caches.get(), jobs: caches.get(), cron_jobs: caches.get(), nodes: caches.get() };
     state::tell(&objects, told);
-    for (listener, registry) in listeners.into_iter().zip([metrics.spark, metrics.workflows, objects]) {
+    for (listener, registry) in listeners.into_iter().zip([metrics.spark, metrics.workflows, metrics.gitops, objects]) {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("listen"))?;
         tracker.spawn(answer(listener, registry, token.clone()));
     }
