@@ -2,6 +2,8 @@
 //! the controller's affair.
 
 mod lint;
+mod logs;
+mod retry;
 mod tree;
 
 use kube::ResourceExt;
@@ -17,7 +19,10 @@ use crate::project::Project;
 use crate::suggest;
 
 pub use lint::{LintReport, Linted, lint};
+pub use logs::{LogOptions, logs};
+pub use retry::retry;
 pub use tinderbox_api::workflows::Shutdown;
+pub use tinderbox_platform::workflows::retry::Wish;
 pub use tree::{NodeLine, WorkflowReport};
 
 /// One workflow of a list.

@@ -13,6 +13,7 @@ mod metrics;
 pub mod names;
 mod operate;
 mod outlet;
+pub mod retry;
 pub mod runner;
 mod tags;
 pub mod view;

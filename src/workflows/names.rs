@@ -1,7 +1,8 @@
 //! Names of nodes and pods, and the ids of nodes: others read them, so they are upstream's to the letter. Pure.
 //! Upstream rule: `NodeID` in `pkg/apis/workflow/v1alpha1` and `util.GeneratePodName` of argoproj/argo-workflows.
 
-use tinderbox_api::workflows::Template;
+use kube::ResourceExt;
+use tinderbox_api::workflows::{NodeStatus, NodeType, Template, Workflow, labels};
 
 /// The longest prefix of a pod's name: what remains of 253 characters for the hash and its dash.
 const PREFIX_MAX: usize = 253 - 11;
@@ -29,6 +30,24 @@ pub fn pod_name(workflow: &str, node: &str, template: &str, node_id: &str, forma
     let prefix = if template.is_empty() { workflow.to_owned() } else { format!("{workflow}-{template}") };
     let prefix: String = prefix.chars().take(PREFIX_MAX).collect();
     format!("{prefix}-{}", fnv32a(node))
+}
+
+/// The name of the pod of a workflow's node, where nodes of its type have one.
+#[must_use]
+pub fn pod_of(workflow: &Workflow, node: &NodeStatus) -> Option<String> {
+    if node.r#type != NodeType::Pod {
+        return None;
+    }
+    let template = match &node.template_ref {
+        Some(reference) => reference.template.as_str(),
+        None => node.template_name.as_deref().unwrap_or_default(),
+    };
+    Some(pod_name(&workflow.name_any(), &node.name, template, &node.id, pod_format(workflow)))
+}
+
+/// Which form the names of a workflow's pods have.
+pub(crate) fn pod_format(workflow: &Workflow) -> &str {
+    workflow.annotations().get(labels::POD_NAME_FORMAT).map_or("v2", String::as_str)
 }
 
 /// Whether a template becomes a pod, or what upstream has a pod for.

@@ -3,9 +3,11 @@
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
+use kube::api::Api;
 use kube::core::ObjectMeta;
 use serde_json::{Map, Value, json};
 use tinderbox_api::workflows::{NodePhase, Workflow, labels};
+use tinderbox_client::error::Doing;
 use tinderbox_client::patch::diff;
 use tinderbox_client::{Applier, Error, Note, ObjectKey, Plan, Result, Step};
 
@@ -47,7 +49,7 @@ impl View {
         let key = ObjectKey::of(pod);
         let uid = workflow.uid().unwrap_or_default();
         let ours = |have: &Pod| have.owner_references().iter().any(|owner| owner.uid == uid);
-        if self.pods.get(&key).is_some_and(|have| ours(&have)) {
+        if self.pods.get(&key).is_some_and(|have| ours(&have)) && self.is_there(pod, ours).await? {
             return Ok(());
         }
         match applier.step(Step::create(pod)).await {
@@ -63,6 +65,14 @@ impl View {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a pod is really there: one that was deleted so that its node can be run again may still be seen.
+    async fn is_there(&self, pod: &Pod, ours: impl Fn(&Pod) -> bool) -> Result<bool> {
+        let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
+        let found = api.get_opt(&name).await.doing(|| format!("get pod {namespace}/{name}"))?;
+        Ok(found.is_some_and(|found| found.metadata.deletion_timestamp.is_none() && ours(&found)))
     }
 
     /// What is done once the status is written: pods are marked, ended and deleted, claims and the workflow itself go.

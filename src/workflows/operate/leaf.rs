@@ -19,7 +19,7 @@ impl Operation<'_> {
             Some(reference) => reference.template.clone(),
             None => call.holder.template.clone(),
         };
-        let pod_name = names::pod_name(&self.name, &call.name, &template_name, &id, self.pod_format());
+        let pod_name = names::pod_name(&self.name, &call.name, &template_name, &id, names::pod_format(self.workflow));
         scope.insert("pod.name".to_owned(), pod_name.clone());
         scope.entry("retries".to_owned()).or_insert_with(|| "0".to_owned());
         for output in &body.template.outputs.artifacts {
