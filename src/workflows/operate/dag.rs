@@ -239,6 +239,9 @@ impl Operation<'_> {
     /// What tags mean in a task: inputs, and what tasks before it gave.
     fn task_scope(&self, body: &Body, graph: &Graph, name: &str, text: &str) -> Scope {
         let mut scope = body.scope.clone();
+        if !text.contains("tasks") {
+            return scope;
+        }
         for before in graph.ancestors(name).iter().filter(|before| text.contains(before.as_str())) {
             self.add_unit(&mut scope, &format!("tasks.{before}"), &graph.tasks[before].id);
         }
