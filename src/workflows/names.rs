@@ -35,7 +35,7 @@ pub fn pod_name(workflow: &str, node: &str, template: &str, node_id: &str, forma
 /// The name of the pod of a workflow's node, where nodes of its type have one.
 #[must_use]
 pub fn pod_of(workflow: &Workflow, node: &NodeStatus) -> Option<String> {
-    if node.r#type != NodeType::Pod {
+    if !node.r#type.has_pod() {
         return None;
     }
     let template = match &node.template_ref {
@@ -56,6 +56,20 @@ pub(crate) fn is_pod(template: &Template) -> bool {
         || template.script.is_some()
         || template.container_set.is_some()
         || template.resource.is_some()
+        || template.http.is_some()
+}
+
+/// The type of the node that a template makes by itself.
+pub(crate) fn kind_of(template: &Template) -> NodeType {
+    if template.http.is_some() {
+        NodeType::HTTP
+    } else if is_pod(template) {
+        NodeType::Pod
+    } else if template.dag.is_some() {
+        NodeType::DAG
+    } else {
+        NodeType::Steps
+    }
 }
 
 #[cfg(test)]

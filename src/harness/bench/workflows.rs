@@ -31,8 +31,8 @@ use crate::up;
 const NODES: [usize; 3] = [500, 1000, 2000];
 /// Nodes of the graphs that become pods.
 const PODS: [usize; 2] = [500, 1000];
-/// Nodes of a graph that begin together.
-const WIDTH: usize = 50;
+/// Tasks of a graph that wait for each other, one after the other: with more nodes, more of them are run side by side.
+const LAYERS: usize = 20;
 /// The app that is the diamond, and how often it is run.
 const DIAMOND: &str = "hello-argo-workflows";
 const TIMES: usize = 7;
@@ -108,9 +108,10 @@ fn each(nodes: &[usize], times: &[f64]) -> String {
 
 /// A graph whose tasks wait for two of the layer before.
 fn graph(nodes: usize) -> Value {
+    let width = nodes.div_ceil(LAYERS);
     let task = |number: usize| {
-        let (layer, place) = (number / WIDTH, number % WIDTH);
-        let before = |next: usize| format!("t{}", (layer - 1) * WIDTH + (place + next) % WIDTH);
+        let (layer, place) = (number / width, number % width);
+        let before = |next: usize| format!("t{}", (layer - 1) * width + (place + next) % width);
         let dependencies = if layer == 0 { Vec::new() } else { vec![before(0), before(1)] };
         json!({"name": format!("t{number}"), "template": "nothing", "dependencies": dependencies})
     };

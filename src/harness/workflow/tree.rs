@@ -104,7 +104,7 @@ fn of_node(workflow: &Workflow, node: &NodeStatus, depth: usize, last: bool) -> 
         name: node.display_name.clone(),
         r#type: node.r#type.to_string(),
         phase: node.phase.to_string(),
-        pod: pod_of(workflow, node),
+        pod: pod_of(workflow, node).filter(|_| node.r#type == NodeType::Pod),
         template,
         seconds: seconds(node.started_at.as_ref(), node.finished_at.as_ref()),
         message: node.message.clone().unwrap_or_default(),

@@ -11,14 +11,13 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, ResourceExt};
-use tinderbox_api::workflows::{
-    ClusterWorkflowTemplate, Outputs, Workflow, WorkflowTaskResult, WorkflowTemplate, labels,
-};
+use tinderbox_api::workflows::{ClusterWorkflowTemplate, Workflow, WorkflowTaskResult, WorkflowTemplate, labels};
 use tinderbox_client::runner::Action;
 use tinderbox_client::{Applier, Cache, Caches, ObjectKey, Queue, Result, Runner};
 use tokio_util::sync::CancellationToken;
 
 use crate::locks::Locks;
+use crate::outlet::Report;
 use crate::view::restore_locks;
 use crate::{Config, metrics};
 use resources::Handle;
@@ -36,8 +35,8 @@ struct View {
     cluster_templates: Option<Cache<ClusterWorkflowTemplate>>,
     results: Cache<WorkflowTaskResult>,
     locks: Arc<Mutex<Locks>>,
-    /// Outputs that were read from logs, by the uids of pods.
-    logs: Arc<Mutex<HashMap<String, Outputs>>>,
+    /// Reports that were read from logs, by the uids of pods.
+    logs: Arc<Mutex<HashMap<String, Report>>>,
     /// Objects that nodes asked for, by workflow and node.
     handles: Arc<Mutex<HashMap<(ObjectKey, String), Handle>>>,
 }

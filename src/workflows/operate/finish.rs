@@ -98,7 +98,7 @@ impl Operation<'_> {
             .status
             .nodes
             .values()
-            .filter(|node| node.r#type == NodeType::Pod && node.phase.is_fulfilled())
+            .filter(|node| node.r#type.has_pod() && node.phase.is_fulfilled())
             .cloned()
             .collect();
         for node in nodes {

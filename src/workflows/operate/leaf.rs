@@ -50,7 +50,7 @@ impl Operation<'_> {
             self.wake_suspended(&id, suspend);
             return Ok(());
         }
-        let node = self.make(call, NodeType::Pod, NodePhase::Pending, inputs);
+        let node = self.make(call, names::kind_of(&template), NodePhase::Pending, inputs);
         node.synchronization_status = None;
         if let Some(resource) = template.resource.clone() {
             let service_account =
@@ -68,9 +68,7 @@ impl Operation<'_> {
 
 /// What this controller does not do, told instead of left out.
 fn unsupported(template: &Template) -> Option<String> {
-    let what = if template.http.is_some() {
-        "http templates are"
-    } else if template.plugin.is_some() {
+    let what = if template.plugin.is_some() {
         "plugin templates are"
     } else if template.data.is_some() {
         "data templates are"

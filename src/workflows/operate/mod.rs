@@ -10,6 +10,7 @@ mod expand;
 mod finish;
 mod globals;
 mod hooks;
+mod http;
 mod leaf;
 mod limits;
 mod memo;
