@@ -116,12 +116,21 @@ impl Caches {
     where
         K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
+        self.get_within_shrunk(|_| ())
+    }
+
+    /// The same; whoever asks first says which fields nobody needs.
+    #[must_use]
+    pub fn get_within_shrunk<K>(&self, shrink: fn(&mut K)) -> Cache<K>
+    where
+        K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
         let client = self.0.client.clone();
         let api = match &self.0.namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         };
-        self.get_from(api, |_| ())
+        self.get_from(api, shrink)
     }
 
     fn get_from<K: Cached + Resource<DynamicType = ()>>(&self, api: Api<K>, shrink: fn(&mut K)) -> Cache<K> {

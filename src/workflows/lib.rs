@@ -8,6 +8,7 @@ mod depends;
 mod durations;
 pub mod expr;
 mod jsonpath;
+mod kept;
 pub mod lint;
 pub mod locks;
 mod metrics;

@@ -98,7 +98,8 @@ impl View {
             }
             let id = pod.annotations().get(labels::NODE_ID);
             let node = id.and_then(|id| turn.status.nodes.get(id));
-            let over = node.is_some_and(|node| node.phase.is_fulfilled());
+            // Of a workflow that is over not every node is kept.
+            let over = node.map_or(turn.status.phase.is_completed(), |node| node.phase.is_fulfilled());
             let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
             let running = matches!(phase, Some("Running" | "Pending"));
             let told = pod.spec.as_ref().and_then(|spec| spec.active_deadline_seconds) == Some(1);

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::locks::Locks;
 use crate::outlet::Report;
 use crate::view::restore_locks;
-use crate::{Config, metrics};
+use crate::{Config, kept, metrics};
 use resources::Handle;
 
 /// Workflows that are looked at side by side.
@@ -55,7 +55,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let view = View {
         client: caches.client().clone(),
-        workflows: caches.get_within(),
+        workflows: caches.get_within_shrunk(kept::shrink),
         pods: caches.get_within(),
         templates: caches.get_within(),
         cluster_templates: whole.then(|| caches.get()),

@@ -60,9 +60,9 @@ impl View {
     /// Whether a pod's node has ended, as far as the status says.
     fn is_over(&self, workflow: &Workflow, pod: &Pod) -> bool {
         let id = pod.annotations().get(labels::NODE_ID);
-        let nodes = workflow.status.as_ref().map(|status| &status.nodes);
-        let node = id.and_then(|id| nodes.and_then(|nodes| nodes.get(id)));
-        node.is_some_and(|node| node.phase.is_fulfilled())
+        let Some(status) = &workflow.status else { return false };
+        let node = id.and_then(|id| status.nodes.get(id));
+        status.phase.is_completed() || node.is_some_and(|node| node.phase.is_fulfilled())
     }
 
     async fn report_in_log(&self, pod: &Pod) -> Option<Report> {
