@@ -15,6 +15,9 @@ use tokio_util::task::TaskTracker;
 use crate::cache::{Cache, Cached};
 use crate::{ObjectKey, Result};
 
+/// Objects of one page of a list: a page is read whole, with fields that are dropped then, and its room stays with the process.
+const PAGE: u32 = 50;
+
 /// A cache seen without its type.
 pub trait AnyCache: Send + Sync {
     /// Takes in what the API answered to a write.
@@ -187,7 +190,7 @@ impl Caches {
     fn start<K: Cached>(&self, cache: &Cache<K>, api: Api<K>) -> CancellationToken {
         let token = self.0.token.child_token();
         let (cache, stop) = (cache.clone(), token.clone());
-        let watching = async move { cache.run(api, watcher::Config::default(), stop).await };
+        let watching = async move { cache.run(api, watcher::Config::default().page_size(PAGE), stop).await };
         self.0.tracker.spawn(watching);
         token
     }
