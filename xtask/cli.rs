@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tinderbox::providers::ProviderName;
 
 pub(crate) use dashboards::DashboardsAction;
-pub(crate) use workflow::{WorkflowAction, WorkflowName};
+pub(crate) use workflow::{RetryWorkflow, WorkflowAction, WorkflowLogs, WorkflowName};
 
 /// Real Spark on a small Kubernetes, locally: strike it, run jobs, prove what they did, and leave nothing behind.
 #[derive(Debug, Parser)]

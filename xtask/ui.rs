@@ -165,11 +165,11 @@ impl Ui {
         self.data(&text);
     }
 
-    /// A line of a log that was asked for; for programs an object of its own, since a log has no end.
-    pub(crate) fn log_line(&self, pod: &str, container: &str, text: &str) {
+    /// A line of a log that was asked for, as it is told to people; for programs an object of its own, since a log has no end.
+    pub(crate) fn log_line(&self, pod: &str, container: &str, text: &str, told: &str) {
         self.rest();
         let object = || serde_json::json!({"pod": pod, "container": container, "text": text}).to_string();
-        line_to(&mut io::stdout().lock(), &if self.json { object() } else { text.to_owned() });
+        line_to(&mut io::stdout().lock(), &if self.json { object() } else { told.to_owned() });
     }
 
     /// Text on standard output.

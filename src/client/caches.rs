@@ -15,6 +15,9 @@ use tokio_util::task::TaskTracker;
 use crate::cache::{Cache, Cached};
 use crate::{ObjectKey, Result};
 
+/// Objects of one page of a list: a page is read whole, with fields that are dropped then, and its room stays with the process.
+const PAGE: u32 = 50;
+
 /// A cache seen without its type.
 pub trait AnyCache: Send + Sync {
     /// Takes in what the API answered to a write.
@@ -116,12 +119,21 @@ impl Caches {
     where
         K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
+        self.get_within_shrunk(|_| ())
+    }
+
+    /// The same; whoever asks first says which fields nobody needs.
+    #[must_use]
+    pub fn get_within_shrunk<K>(&self, shrink: fn(&mut K)) -> Cache<K>
+    where
+        K: Cached + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
         let client = self.0.client.clone();
         let api = match &self.0.namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         };
-        self.get_from(api, |_| ())
+        self.get_from(api, shrink)
     }
 
     fn get_from<K: Cached + Resource<DynamicType = ()>>(&self, api: Api<K>, shrink: fn(&mut K)) -> Cache<K> {
@@ -178,7 +190,7 @@ impl Caches {
     fn start<K: Cached>(&self, cache: &Cache<K>, api: Api<K>) -> CancellationToken {
         let token = self.0.token.child_token();
         let (cache, stop) = (cache.clone(), token.clone());
-        let watching = async move { cache.run(api, watcher::Config::default(), stop).await };
+        let watching = async move { cache.run(api, watcher::Config::default().page_size(PAGE), stop).await };
         self.0.tracker.spawn(watching);
         token
     }

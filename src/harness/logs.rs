@@ -4,11 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures::stream::SelectAll;
+use futures::stream::{BoxStream, SelectAll};
 use futures::{AsyncBufReadExt, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 use kube::api::{Api, ListParams, LogParams};
+use kube::{Client, ResourceExt};
 use tinderbox_providers::{AnyProvider, Found, Provider as _};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
@@ -78,25 +78,11 @@ pub async fn logs(project: &Project, options: &Options, talk: &Talk) -> Result<(
     let mut lines = SelectAll::new();
     for pod in found {
         for container in containers(pod) {
-            let collection: Api<Pod> = Api::namespaced(cluster.client.clone(), &pod.namespace().unwrap_or_default());
-            let parameters = LogParams {
-                container: Some(container.clone()),
-                follow: options.follow,
-                tail_lines: options.tail,
-                ..LogParams::default()
-            };
-            let name = pod.name_any();
-            let role = crate::kin::role(&serde_json::to_value(pod).unwrap_or_default());
-            match collection.log_stream(&name, &parameters).await {
-                Ok(stream) => {
-                    let stream = stream.lines().map(move |line| (name.clone(), container.clone(), role, line));
-                    if options.follow {
-                        lines.push(stream.boxed());
-                    } else {
-                        tell(stream, talk).await;
-                    }
-                }
-                Err(error) => talk.tell(Event::Note(format!("{name}: {container}: {error}"))),
+            let opened = open(&cluster.client, pod, &container, options.follow, options.tail, talk).await;
+            match opened {
+                Some(stream) if options.follow => lines.push(stream),
+                Some(stream) => tell(stream, talk).await,
+                None => {}
             }
         }
     }
@@ -104,9 +90,50 @@ pub async fn logs(project: &Project, options: &Options, talk: &Talk) -> Result<(
     Ok(())
 }
 
-async fn tell(lines: impl futures::Stream<Item = (String, String, Role, std::io::Result<String>)>, talk: &Talk) {
+/// A line of a container's log, or why it cannot be read.
+pub(crate) struct Said {
+    pod: String,
+    container: String,
+    role: Role,
+    line: io::Result<String>,
+}
+
+/// The lines of a container's log; none, and a note of why, when it cannot be read.
+pub(crate) async fn open(
+    client: &Client,
+    pod: &Pod,
+    container: &str,
+    follow: bool,
+    tail: Option<i64>,
+    talk: &Talk,
+) -> Option<BoxStream<'static, Said>> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+    let (name, container) = (pod.name_any(), container.to_owned());
+    let parameters = LogParams { container: Some(container.clone()), follow, tail_lines: tail, ..LogParams::default() };
+    let role = crate::kin::role(&serde_json::to_value(pod).unwrap_or_default());
+    match pods.log_stream(&name, &parameters).await {
+        Ok(stream) => {
+            let said = move |line| Said { pod: name.clone(), container: container.clone(), role, line };
+            Some(stream.lines().map(said).boxed())
+        }
+        Err(error) => {
+            talk.tell(Event::Note(format!("{name}: {container}: {error}")));
+            None
+        }
+    }
+}
+
+/// Tells every line.
+pub(crate) async fn tell(lines: impl futures::Stream<Item = Said>, talk: &Talk) {
     let mut lines = std::pin::pin!(lines);
-    while let Some((pod, container, role, line)) = lines.next().await {
+    while let Some(said) = lines.next().await {
+        said.tell(talk);
+    }
+}
+
+impl Said {
+    pub(crate) fn tell(self, talk: &Talk) {
+        let Self { pod, container, role, line } = self;
         match line {
             Ok(text) => talk.tell(Event::Line { pod, container, role, text }),
             Err(error) => talk.tell(Event::Note(format!("{pod}: {container}: {error}"))),
@@ -124,7 +151,7 @@ fn is_meant(pod: &Pod, what: &str) -> bool {
 }
 
 /// The containers that have something to say, in the order in which they run.
-fn containers(pod: &Pod) -> Vec<String> {
+pub(crate) fn containers(pod: &Pod) -> Vec<String> {
     let status = pod.status.as_ref();
     let all = [
         status.and_then(|status| status.init_container_statuses.as_ref()),

@@ -2,6 +2,8 @@
 //! the controller's affair.
 
 mod lint;
+mod logs;
+mod retry;
 mod test;
 mod tree;
 
@@ -19,8 +21,11 @@ use crate::suggest;
 use crate::template;
 
 pub use lint::{LintReport, Linted, lint};
+pub use logs::{LogOptions, logs};
+pub use retry::retry;
 pub use test::{Played, TestReport, Tested, Wrong, test};
 pub use tinderbox_api::workflows::Shutdown;
+pub use tinderbox_platform::workflows::retry::Wish;
 pub use tree::{NodeLine, WorkflowReport};
 
 /// One workflow of a list.

@@ -100,6 +100,8 @@ impl Aside {
             .args([self.part, "--name", self.folder.name(), "--state"])
             .arg(self.folder.path())
             .args(arguments)
+            // As the node process: huge pages take memory for room that is never used.
+            .env("MIMALLOC_ALLOW_THP", "0")
             .current_dir("/")
             .stdout(writer)
             .stderr(log);

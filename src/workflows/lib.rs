@@ -1,18 +1,21 @@
 //! Workflows: what a Workflow wants done next, as a pure function; a runner of it without pods; and the controllers that carry it
 //! out, who know a Kubernetes client and nothing of who answers it.
 
+mod caller;
 mod controller;
 mod cron;
 mod depends;
 mod durations;
 pub mod expr;
 mod jsonpath;
+mod kept;
 pub mod lint;
 pub mod locks;
 mod metrics;
 pub mod names;
 mod operate;
 mod outlet;
+pub mod retry;
 pub mod runner;
 mod tags;
 pub mod view;

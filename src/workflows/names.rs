@@ -1,7 +1,8 @@
 //! Names of nodes and pods, and the ids of nodes: others read them, so they are upstream's to the letter. Pure.
 //! Upstream rule: `NodeID` in `pkg/apis/workflow/v1alpha1` and `util.GeneratePodName` of argoproj/argo-workflows.
 
-use tinderbox_api::workflows::Template;
+use kube::ResourceExt;
+use tinderbox_api::workflows::{NodeStatus, NodeType, Template, Workflow, labels};
 
 /// The longest prefix of a pod's name: what remains of 253 characters for the hash and its dash.
 const PREFIX_MAX: usize = 253 - 11;
@@ -31,12 +32,44 @@ pub fn pod_name(workflow: &str, node: &str, template: &str, node_id: &str, forma
     format!("{prefix}-{}", fnv32a(node))
 }
 
+/// The name of the pod of a workflow's node, where nodes of its type have one.
+#[must_use]
+pub fn pod_of(workflow: &Workflow, node: &NodeStatus) -> Option<String> {
+    if !node.r#type.has_pod() {
+        return None;
+    }
+    let template = match &node.template_ref {
+        Some(reference) => reference.template.as_str(),
+        None => node.template_name.as_deref().unwrap_or_default(),
+    };
+    Some(pod_name(&workflow.name_any(), &node.name, template, &node.id, pod_format(workflow)))
+}
+
+/// Which form the names of a workflow's pods have.
+pub(crate) fn pod_format(workflow: &Workflow) -> &str {
+    workflow.annotations().get(labels::POD_NAME_FORMAT).map_or("v2", String::as_str)
+}
+
 /// Whether a template becomes a pod, or what upstream has a pod for.
 pub(crate) fn is_pod(template: &Template) -> bool {
     template.container.is_some()
         || template.script.is_some()
         || template.container_set.is_some()
         || template.resource.is_some()
+        || template.http.is_some()
+}
+
+/// The type of the node that a template makes by itself.
+pub(crate) fn kind_of(template: &Template) -> NodeType {
+    if template.http.is_some() {
+        NodeType::HTTP
+    } else if is_pod(template) {
+        NodeType::Pod
+    } else if template.dag.is_some() {
+        NodeType::DAG
+    } else {
+        NodeType::Steps
+    }
 }
 
 #[cfg(test)]

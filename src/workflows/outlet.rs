@@ -13,6 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use tinderbox_api::workflows::{Outputs, Parameter, Template};
 
+use crate::caller;
+use crate::view::Answer;
+
 /// Where the script lies.
 const STAGING: &str = "/argo/staging";
 /// The annotation that holds the script.
@@ -25,6 +28,18 @@ pub(crate) const MARK: &str = "::argo-outputs::";
 pub(crate) const IN_LOG: &str = "outputs are in the log";
 /// The name of what the container printed.
 const RESULT: &str = "=result";
+/// Names of what a request came to: the body, the rest of the answer, or why there is none.
+const BODY: &str = "=body";
+const ANSWER: &str = "=answer";
+const FAILURE: &str = "=failure";
+
+/// What a container reports.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Report {
+    pub(crate) outputs: Outputs,
+    /// What its request came to, if it made one.
+    pub(crate) answer: Option<Answer>,
+}
 
 /// Runs `"$@"`; `$ARGO_OUTPUTS` names the files to report, as in `a=/tmp/a:b=/tmp/b`.
 const WRAPPER: &str = r#"d=$(mktemp -d /tmp/argo.XXXXXX) || exit 64
@@ -56,6 +71,9 @@ pub(crate) fn fit(
         return order(template, containers, volumes);
     }
     let Some(main) = containers.last_mut() else { return Ok(()) };
+    if let Some(http) = &template.http {
+        return caller::stage(http, main, volumes, annotations);
+    }
     let mut files = Vec::new();
     let mut mounts = main.get("volumeMounts").and_then(Value::as_array).cloned().unwrap_or_default();
     if let Some(script) = &template.script {
@@ -147,30 +165,41 @@ fn order(template: &Template, containers: &mut [Map<String, Value>], volumes: &m
     Ok(())
 }
 
-/// The outputs in a report.
-pub(crate) fn read(report: &str) -> Outputs {
-    let mut outputs = Outputs::default();
+/// What is in a report.
+pub(crate) fn read(report: &str) -> Report {
+    let mut read = Report::default();
+    let outputs = &mut read.outputs;
     for line in report.lines() {
         let (name, encoded) = line.split_once(' ').unwrap_or((line, ""));
         let Some(text) = STANDARD.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
             continue;
         };
-        let text = text.trim_end_matches(['\n', '\r']).to_owned();
-        if name == RESULT {
-            outputs.result = Some(text);
-        } else if !name.is_empty() {
-            outputs.parameters.push(Parameter {
-                name: name.to_owned(),
-                value: Some(text.into()),
-                ..Parameter::default()
-            });
+        let trimmed = text.trim_end_matches(['\n', '\r']);
+        match name {
+            RESULT => outputs.result = Some(trimmed.to_owned()),
+            BODY => outputs.result = Some(text),
+            ANSWER => read.answer = response(&text),
+            FAILURE => read.answer = Some(Answer::Failure(text)),
+            "" => (),
+            name => {
+                let (name, value) = (name.to_owned(), Some(trimmed.into()));
+                outputs.parameters.push(Parameter { name, value, ..Parameter::default() });
+            }
         }
     }
-    outputs
+    read
 }
 
-/// The outputs in the last lines of a log.
-pub(crate) fn read_log(tail: &str) -> Option<Outputs> {
+/// The answer to a request but for its body.
+fn response(text: &str) -> Option<Answer> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let status_code = value["statusCode"].as_u64()?.try_into().ok()?;
+    let headers = serde_json::from_value(value["headers"].clone()).unwrap_or_default();
+    Some(Answer::Response { status_code, headers })
+}
+
+/// The report in the last lines of a log.
+pub(crate) fn read_log(tail: &str) -> Option<Report> {
     let encoded = tail.lines().rev().find_map(|line| line.strip_prefix(MARK))?;
     let report = STANDARD.decode(encoded.trim()).ok()?;
     String::from_utf8(report).ok().map(|report| read(&report))
@@ -221,7 +250,7 @@ mod tests {
             format!("echo 'hello \"world\"'; echo to-the-log >&2; printf 'one\\ntwo' > {}; exit 7", file.display());
         let (code, printed, message) = run(&folder.0, &script, &format!("a={}:none=/does/not/exist", file.display()));
         assert_eq!((code, printed.as_str()), (Some(7), "hello \"world\"\n"));
-        let outputs = read(&message);
+        let outputs = read(&message).outputs;
         assert_eq!(outputs.result.as_deref(), Some("hello \"world\""));
         let values: Vec<_> =
             outputs.parameters.iter().map(|one| (one.name.as_str(), one.value.clone().unwrap().0)).collect();
@@ -233,7 +262,7 @@ mod tests {
         let folder = Folder::new("large");
         let (code, printed, message) = run(&folder.0, "yes 0123456789 | head -n 2000", "");
         assert_eq!((code, message.trim()), (Some(0), IN_LOG));
-        let result = read_log(&printed).unwrap().result.unwrap();
+        let result = read_log(&printed).unwrap().outputs.result.unwrap();
         assert_eq!(result.lines().count(), 2000);
         assert_eq!(read_log("nothing\n"), None);
     }

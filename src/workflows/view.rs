@@ -46,10 +46,26 @@ pub struct PodView {
     pub exit_code: Option<i32>,
     /// What it gives.
     pub outputs: Outputs,
+    /// What its request came to, where it makes one; the body is the result that it gives.
+    pub answer: Option<Answer>,
     /// Containers of a container set by their names: state and exit code.
     pub containers: BTreeMap<String, (NodePhase, Option<i32>)>,
     /// The container has ended, and what it gives is not known yet.
     pub awaiting_outputs: bool,
+}
+
+/// What a request came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// There was an answer.
+    Response {
+        /// Its status.
+        status_code: u16,
+        /// Its headers, each with all of its values.
+        headers: BTreeMap<String, Vec<String>>,
+    },
+    /// There was none: why.
+    Failure(String),
 }
 
 /// An object that a node asked for, as far as it matters.

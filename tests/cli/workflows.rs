@@ -88,6 +88,73 @@ fn a_workflow_is_submitted_resumed_and_stopped() {
     cluster.run(&["down"]).succeeded();
 }
 
+/// A step, a request to the API server, and a step that fails unless it is told otherwise.
+const FAILS: &str = r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: fails, namespace: spark-jobs}
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: code, value: "3"}]}
+  templates:
+    - name: main
+      steps:
+        - - {name: first, template: say}
+        - - {name: ask, template: ask}
+        - - {name: last, template: leave, arguments: {parameters: [{name: version, value: "{{steps.ask.outputs.result}}"}]}}
+    - name: say
+      container: {image: busybox, command: [echo, hello]}
+    - name: ask
+      http:
+        url: https://kubernetes.default.svc/version
+        insecureSkipVerify: true
+        successCondition: response.statusCode == 200 && response.headers["Content-Type"][0] contains "json"
+    - name: leave
+      inputs: {parameters: [{name: version}]}
+      script:
+        image: busybox
+        command: [sh]
+        env: [{name: ANSWER, value: "{{inputs.parameters.version}}"}]
+        source: |
+          echo "$ANSWER" | tr -d ' \n' | grep -o '"minor":"[0-9]*"'
+          exit {{workflow.parameters.code}}
+"#;
+
+#[test]
+fn what_failed_is_run_again_and_all_of_it_is_read() {
+    let cluster = Cluster::new("workflow-retry");
+    cluster.run(&["up"]).succeeded();
+    cluster.kubectl_reads(&["apply", "-f", "-"], FAILS).succeeded();
+    let said = cluster.run(&["workflow", "logs", "fails", "--follow"]).succeeded();
+    let pods: Vec<&str> = said.lines().filter_map(|line| line.split_once(": ").map(|(pod, _)| pod)).collect();
+    let of = |template: &str| pods.iter().position(|pod| pod.starts_with(&format!("fails-{template}-")));
+    assert!(of("say") < of("ask") && of("ask") < of("leave") && of("say").is_some(), "{said}");
+    assert!(
+        said.contains(": hello\n") && said.contains(": \"minor\":\"34\"\n") && said.contains("/version: 200\n"),
+        "{said}"
+    );
+    let get = cluster.run(&["workflow", "get", "fails", "-o", "json"]).json(0);
+    assert_eq!((&get["phase"], &get["nodes"][2]["type"]), (&"Failed".into(), &"HTTP".into()));
+
+    let wrong = cluster.run(&["workflow", "retry", "fails", "-p", "cod=0"]).failed(2);
+    assert!(wrong.contains("has no parameter \"cod\""), "{wrong}");
+    let again = cluster.run(&["workflow", "retry", "fails", "-p", "code=0", "-o", "json"]).json(0);
+    compare("workflow get", &documented()["workflow get"], &again);
+    let said = cluster.run(&["workflow", "logs", "fails", "last", "-f", "-o", "json"]).succeeded();
+    assert!(said.lines().all(|line| line.contains("\"pod\":\"fails-leave-")) && said.contains("minor"), "{said}");
+    let get = cluster.run(&["workflow", "get", "fails", "-o", "json"]).json(0);
+    assert_eq!((&get["phase"], &get["progress"]), (&"Succeeded".into(), &"3/3".into()));
+    let over = cluster.run(&["workflow", "retry", "fails"]).failed(2);
+    assert!(over.contains("has succeeded"), "{over}");
+
+    cluster.kubectl(&["-n", "spark-jobs", "delete", "pods", "-l", "workflows.argoproj.io/workflow=fails"]).succeeded();
+    let gone = cluster.run(&["workflow", "logs", "fails", "first"]);
+    assert!(gone.err.contains("the pod is gone, and its log with it"), "{}", gone.err);
+    let near = cluster.run(&["workflow", "logs", "fails", "fist"]).failed(2);
+    assert!(near.contains("did you mean \"first\"?"), "{near}");
+    cluster.run(&["down"]).succeeded();
+}
+
 #[test]
 fn workflows_are_linted_without_a_cluster() {
     let cluster = Cluster::of_own_project("lint");

@@ -29,6 +29,10 @@ pub(crate) enum WorkflowAction {
     },
     /// Let a suspended workflow go on.
     Resume(WorkflowName),
+    /// Run again what failed of a workflow that is over, and what comes after it; what succeeded is kept.
+    Retry(RetryWorkflow),
+    /// What the pods of a workflow say, in the order in which they began, each line after the name of its pod.
+    Logs(WorkflowLogs),
     /// Say what is wrong with workflows in files and folders; no cluster is needed.
     Lint {
         /// Files and folders.
@@ -44,6 +48,38 @@ pub(crate) enum WorkflowAction {
         #[arg(long, value_name = "FILE")]
         junit: Option<PathBuf>,
     },
+}
+
+/// What to run again.
+#[derive(Debug, Args)]
+pub(crate) struct RetryWorkflow {
+    #[command(flatten)]
+    pub(crate) workflow: WorkflowName,
+    /// Another value of a parameter of the workflow.
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Run nodes again too that succeeded: those that the selector names.
+    #[arg(long, requires = "node_field_selector")]
+    pub(crate) restart_successful: bool,
+    /// Fields of nodes: `displayName`, `templateName`, `name`, `id`, `phase`, `inputs.parameters.NAME.value`.
+    #[arg(long, value_name = "FIELD=VALUE", requires = "restart_successful")]
+    pub(crate) node_field_selector: Option<String>,
+}
+
+/// Which logs.
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowLogs {
+    #[command(flatten)]
+    pub(crate) workflow: WorkflowName,
+    /// A node or a pod: it alone, with what is within it.
+    #[arg(value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    /// Go on as lines come and pods begin, until the workflow is over.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only this many of the last lines of each container.
+    #[arg(long, value_name = "LINES")]
+    pub(crate) tail: Option<u32>,
 }
 
 /// A namespace, or all.

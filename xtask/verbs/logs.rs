@@ -6,7 +6,7 @@ use tinderbox::{Error, Talk};
 
 use super::Context;
 use crate::cli;
-use crate::ui::Exit;
+use crate::ui::{Exit, Ui};
 
 pub(super) async fn run(context: &Context, arguments: &cli::Logs) -> Result<Exit, Error> {
     let options = Options {
@@ -15,13 +15,17 @@ pub(super) async fn run(context: &Context, arguments: &cli::Logs) -> Result<Exit
         follow: arguments.follow,
         tail: arguments.tail.map(i64::from),
     };
-    let ui = context.ui.clone();
-    // Whatever was asked for is data: no part of it is held back.
-    let talk = Talk::new(move |event| match event {
-        Event::Line { pod, container, text, .. } => ui.log_line(&pod, &container, &text),
+    logs::logs(&context.project, &options, &talk(&context.ui, |_, text| text.to_owned())).await?;
+    Ok(Exit::Done)
+}
+
+/// Prints lines of logs as `told` says, given the pod and the line; as data they are what they are. Whatever was asked for is data:
+/// no part of it is held back.
+pub(super) fn talk(ui: &Ui, told: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Talk {
+    let ui = ui.clone();
+    Talk::new(move |event| match event {
+        Event::Line { pod, container, text, .. } => ui.log_line(&pod, &container, &text, &told(&pod, &text)),
         Event::Note(text) => ui.say(&format!("note: {text}")),
         _ => {}
-    });
-    logs::logs(&context.project, &options, &talk).await?;
-    Ok(Exit::Done)
+    })
 }

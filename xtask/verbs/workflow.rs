@@ -1,10 +1,10 @@
 //! `workflow`.
 
 use tinderbox::Error;
-use tinderbox::workflow::{self, Shutdown};
+use tinderbox::workflow::{self, LogOptions, Shutdown, Wish};
 
-use super::Context;
-use crate::cli::{WorkflowAction, WorkflowName};
+use super::{Context, logs};
+use crate::cli::{RetryWorkflow, WorkflowAction, WorkflowLogs, WorkflowName};
 use crate::show;
 use crate::ui::Exit;
 
@@ -33,6 +33,22 @@ pub(super) async fn run(context: &Context, action: &WorkflowAction) -> Result<Ex
         }
         WorkflowAction::Get(one) => workflow::get(project, &one.workflow, place(one).as_deref()).await?,
         WorkflowAction::Resume(one) => workflow::resume(project, &one.workflow, place(one).as_deref()).await?,
+        WorkflowAction::Retry(RetryWorkflow { workflow: one, parameters, node_field_selector, .. }) => {
+            let wish = Wish { restart: node_field_selector.clone(), parameters: parameters.clone() };
+            workflow::retry(project, &one.workflow, place(one).as_deref(), &wish).await?
+        }
+        WorkflowAction::Logs(WorkflowLogs { workflow: one, node, follow, tail }) => {
+            let options = LogOptions {
+                workflow: one.workflow.clone(),
+                node: node.clone(),
+                namespace: place(one),
+                follow: *follow,
+                tail: tail.map(i64::from),
+            };
+            let told = |pod: &str, text: &str| format!("{pod}: {text}");
+            workflow::logs(project, &options, &logs::talk(&context.ui, told)).await?;
+            return Ok(Exit::Done);
+        }
         WorkflowAction::Submit { template, parameters } => {
             workflow::submit(project, &template.workflow, parameters, place(template).as_deref()).await?
         }

@@ -15,6 +15,10 @@ pub const WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/workflow-template";
 pub const CLUSTER_WORKFLOW_TEMPLATE: &str = "workflows.argoproj.io/cluster-workflow-template";
 /// Name of the workflow that a workflow was made after.
 pub const RESUBMITTED_FROM: &str = "workflows.argoproj.io/resubmitted-from-workflow";
+/// How far a workflow has been put into an archive.
+pub const ARCHIVING_STATUS: &str = "workflows.argoproj.io/workflow-archiving-status";
+/// How often what failed of a workflow was run again; ours: objects that nodes make after that are other ones.
+pub const RETRIES: &str = "tinderbox.dev/retries";
 /// On pods of an exit handler.
 pub const ON_EXIT: &str = "workflows.argoproj.io/on-exit";
 /// What a ConfigMap is for: `Cache` or `Parameter`.

@@ -109,7 +109,7 @@ record! {
         /// What the workflow is given.
         arguments: Arguments,
         /// What templates are, unless they say otherwise.
-        template_defaults: Option<Template>,
+        template_defaults: Option<Box<Template>>,
         /// Where all of this comes from.
         workflow_template_ref: Option<WorkflowTemplateRef>,
         /// The account of pods.

@@ -112,6 +112,14 @@ impl Phase {
     }
 }
 
+impl NodeType {
+    /// Whether a node of this type has a pod of its own, where the builtin controller runs it.
+    #[must_use]
+    pub fn has_pod(self) -> bool {
+        matches!(self, Self::Pod | Self::HTTP)
+    }
+}
+
 impl NodePhase {
     /// Whether nothing more becomes of it.
     #[must_use]

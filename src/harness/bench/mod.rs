@@ -7,12 +7,17 @@ mod kind;
 mod operator;
 mod scale;
 mod spark;
+mod workflows;
 
 use serde::Serialize;
-use tinderbox_providers::Provider as _;
+use tinderbox_providers::embedded::node::rehearsal::Rehearsal;
+use tinderbox_providers::{Provider as _, ProviderName};
 
+use crate::apply;
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, Talk};
+use crate::gitops as tree;
 use crate::project::Project;
 use crate::suggest;
 
@@ -20,7 +25,7 @@ use crate::suggest;
 const CLUSTER: &str = "bench";
 
 /// The figures that can be asked for by name, in the order in which they are measured.
-pub const FIGURES: [&str; 32] = [
+pub const FIGURES: [&str; 36] = [
     "up-first",
     "up-again",
     "pod-running",
@@ -47,6 +52,10 @@ pub const FIGURES: [&str; 32] = [
     "console-memory",
     "console-update",
     "console-list",
+    "workflow-dag",
+    "workflow-pods",
+    "workflow-diamond",
+    "workflow-memory",
     "kind-up",
     "kind-e2e",
     "kind-down",
@@ -119,6 +128,18 @@ fn means(name: &str, figure: &str) -> bool {
     figure.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
+/// The administrator's connection to a rehearsal that has the platform in it.
+async fn with_platform(project: &Project, rehearsal: &Rehearsal) -> Result<Cluster, Error> {
+    let cluster = Cluster::connect("rehearsal", &rehearsal.kubeconfig()).await?;
+    let mut objects = match project.platform(ProviderName::Embedded) {
+        Some(root) => tree::expand(&project.repository(), &root)?.objects(),
+        None => Vec::new(),
+    };
+    apply::in_order(&mut objects);
+    apply::apply(&cluster, &objects, "default", &Talk::silent()).await?;
+    Ok(cluster)
+}
+
 /// Measures the figures named (by name, or by the first word of several), or all. The cluster is taken away at the end, however that comes about.
 ///
 /// # Errors
@@ -167,7 +188,11 @@ pub async fn bench(
             place.down().await?;
             figures.extend(console::measure(&own, talk).await?);
         }
-        if wanted(&FIGURES[26..]) {
+        for figure in FIGURES[26..30].iter().filter(|figure| wanted(&[**figure])) {
+            place.down().await?;
+            figures.push(workflows::measure(&own, figure, talk).await?);
+        }
+        if wanted(&FIGURES[30..]) {
             // It is a cluster of another place that may take the name now.
             place.down().await?;
             figures.extend(kind::measure(&own, talk).await?);

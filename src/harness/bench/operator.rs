@@ -14,18 +14,15 @@ use kube::runtime::watcher;
 use serde_json::json;
 use tinderbox_api::spark::labels;
 use tinderbox_client::wait;
-use tinderbox_providers::ProviderName;
 use tinderbox_providers::embedded::images::{HostSpark, host_spark};
 use tinderbox_providers::embedded::node::rehearsal::Rehearsal;
 use tinderbox_providers::embedded::process;
 use tokio::process::Command;
 
-use super::Figure;
-use crate::apply;
+use super::{Figure, with_platform};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, Talk};
-use crate::gitops;
 use crate::project::Project;
 
 const NAMESPACE: &str = "spark-jobs";
@@ -52,13 +49,7 @@ pub(super) async fn measure(project: &Project, talk: &Talk) -> Result<Vec<Figure
 }
 
 async fn on(project: &Project, rehearsal: &Rehearsal, spark: &HostSpark, talk: &Talk) -> Result<Vec<Figure>, Error> {
-    let cluster = Cluster::connect("rehearsal", &rehearsal.kubeconfig()).await?;
-    let mut objects = match project.platform(ProviderName::Embedded) {
-        Some(root) => gitops::expand(&project.repository(), &root)?.objects(),
-        None => Vec::new(),
-    };
-    apply::in_order(&mut objects);
-    apply::apply(&cluster, &objects, "default", &Talk::silent()).await?;
+    let cluster = with_platform(project, rehearsal).await?;
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), NAMESPACE);
     // The operator has seen its kinds once this one is submitted.
     one(&cluster, &pods, "first").await?;

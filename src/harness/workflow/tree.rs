@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use serde::Serialize;
-use tinderbox_api::workflows::{NodeStatus, NodeType, Workflow, WorkflowStatus, labels};
-use tinderbox_platform::workflows::names::pod_name;
+use tinderbox_api::workflows::{NodeStatus, NodeType, Workflow, WorkflowStatus};
+use tinderbox_platform::workflows::names::pod_of;
 
 use super::WorkflowLine;
 
@@ -104,18 +104,15 @@ fn nodes(workflow: &Workflow) -> Vec<NodeLine> {
 }
 
 fn of_node(workflow: &Workflow, node: &NodeStatus, depth: usize, last: bool) -> NodeLine {
-    let name = workflow.name_any();
     let template = node.template_name.clone().or_else(|| node.template_ref.as_ref().map(|of| of.template.clone()));
     let template = template.unwrap_or_default();
-    let format = workflow.annotations().get(labels::POD_NAME_FORMAT).map_or("v2", String::as_str);
-    let is_pod = node.r#type == NodeType::Pod;
     NodeLine {
         depth,
         last,
         name: node.display_name.clone(),
         r#type: node.r#type.to_string(),
         phase: node.phase.to_string(),
-        pod: is_pod.then(|| pod_name(&name, &node.name, &template, &node.id, format)),
+        pod: pod_of(workflow, node).filter(|_| node.r#type == NodeType::Pod),
         template,
         seconds: seconds(node.started_at.as_ref(), node.finished_at.as_ref()),
         message: node.message.clone().unwrap_or_default(),

@@ -1,16 +1,22 @@
 //! Carries out what a workflow wants: what must be there before a pod, the pods, the status, and then what is to go.
 
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
+use kube::api::Api;
 use kube::core::ObjectMeta;
 use serde_json::{Map, Value, json};
 use tinderbox_api::workflows::{NodePhase, Workflow, labels};
+use tinderbox_client::error::Doing;
 use tinderbox_client::patch::diff;
 use tinderbox_client::{Applier, Error, Note, ObjectKey, Plan, Result, Step};
 
 use super::{View, pods};
 use crate::view::{Observed, Turn};
+
+/// Pods of a workflow that are made at the same time.
+const TOGETHER: usize = 16;
 
 impl View {
     pub(super) async fn carry_out(
@@ -21,9 +27,7 @@ impl View {
         applier: &Applier,
     ) -> Result<()> {
         applier.apply(before(workflow, observed, &turn)).await?;
-        for pod in std::mem::take(&mut turn.pods) {
-            self.make(workflow, &pod, &mut turn, applier).await?;
-        }
+        self.make_pods(workflow, &mut turn, applier).await?;
         for request in std::mem::take(&mut turn.requests) {
             self.ask_for(workflow, &request).await?;
         }
@@ -42,27 +46,45 @@ impl View {
         Ok(())
     }
 
-    /// Makes a pod, unless it was made before by a controller that could not write it down.
-    async fn make(&self, workflow: &Workflow, pod: &Pod, turn: &mut Turn, applier: &Applier) -> Result<()> {
+    /// Makes pods, several at once; one that the API will never take is an error of its node.
+    async fn make_pods(&self, workflow: &Workflow, turn: &mut Turn, applier: &Applier) -> Result<()> {
+        let pods = std::mem::take(&mut turn.pods);
+        let making: Vec<_> = pods.iter().map(|pod| self.make(workflow, pod, applier).boxed()).collect();
+        let made: Vec<Option<String>> = stream::iter(making).buffered(TOGETHER).try_collect().await?;
+        for (pod, refused) in pods.iter().zip(made) {
+            let id = pod.annotations().get(labels::NODE_ID).cloned().unwrap_or_default();
+            if let Some(why) = refused
+                && let Some(node) = turn.status.nodes.get_mut(&id)
+            {
+                node.phase = NodePhase::Error;
+                node.message = Some(why);
+                node.finished_at = node.started_at.clone();
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a pod, unless it was made before by a controller that could not write it down; why, when it is refused for good.
+    async fn make(&self, workflow: &Workflow, pod: &Pod, applier: &Applier) -> Result<Option<String>> {
         let key = ObjectKey::of(pod);
         let uid = workflow.uid().unwrap_or_default();
         let ours = |have: &Pod| have.owner_references().iter().any(|owner| owner.uid == uid);
-        if self.pods.get(&key).is_some_and(|have| ours(&have)) {
-            return Ok(());
+        if self.pods.get(&key).is_some_and(|have| ours(&have)) && self.is_there(pod, ours).await? {
+            return Ok(None);
         }
         match applier.step(Step::create(pod)).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_refusal(&error) => {
-                let id = pod.annotations().get(labels::NODE_ID).cloned().unwrap_or_default();
-                if let Some(node) = turn.status.nodes.get_mut(&id) {
-                    node.phase = NodePhase::Error;
-                    node.message = Some(error.message());
-                    node.finished_at = node.started_at.clone();
-                }
-                Ok(())
-            }
+            Ok(()) => Ok(None),
+            Err(error) if is_refusal(&error) => Ok(Some(error.message())),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a pod is really there: one that was deleted so that its node can be run again may still be seen.
+    async fn is_there(&self, pod: &Pod, ours: impl Fn(&Pod) -> bool) -> Result<bool> {
+        let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
+        let found = api.get_opt(&name).await.doing(|| format!("get pod {namespace}/{name}"))?;
+        Ok(found.is_some_and(|found| found.metadata.deletion_timestamp.is_none() && ours(&found)))
     }
 
     /// What is done once the status is written: pods are marked, ended and deleted, claims and the workflow itself go.
@@ -76,7 +98,8 @@ impl View {
             }
             let id = pod.annotations().get(labels::NODE_ID);
             let node = id.and_then(|id| turn.status.nodes.get(id));
-            let over = node.is_some_and(|node| node.phase.is_fulfilled());
+            // Of a workflow that is over not every node is kept.
+            let over = node.map_or(turn.status.phase.is_completed(), |node| node.phase.is_fulfilled());
             let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
             let running = matches!(phase, Some("Running" | "Pending"));
             let told = pod.spec.as_ref().and_then(|spec| spec.active_deadline_seconds) == Some(1);

@@ -11,16 +11,15 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, ResourceExt};
-use tinderbox_api::workflows::{
-    ClusterWorkflowTemplate, Outputs, Workflow, WorkflowTaskResult, WorkflowTemplate, labels,
-};
+use tinderbox_api::workflows::{ClusterWorkflowTemplate, Workflow, WorkflowTaskResult, WorkflowTemplate, labels};
 use tinderbox_client::runner::Action;
 use tinderbox_client::{Applier, Cache, Caches, ObjectKey, Queue, Result, Runner};
 use tokio_util::sync::CancellationToken;
 
 use crate::locks::Locks;
+use crate::outlet::Report;
 use crate::view::restore_locks;
-use crate::{Config, metrics};
+use crate::{Config, kept, metrics};
 use resources::Handle;
 
 /// Workflows that are looked at side by side.
@@ -36,8 +35,8 @@ struct View {
     cluster_templates: Option<Cache<ClusterWorkflowTemplate>>,
     results: Cache<WorkflowTaskResult>,
     locks: Arc<Mutex<Locks>>,
-    /// Outputs that were read from logs, by the uids of pods.
-    logs: Arc<Mutex<HashMap<String, Outputs>>>,
+    /// Reports that were read from logs, by the uids of pods.
+    logs: Arc<Mutex<HashMap<String, Report>>>,
     /// Objects that nodes asked for, by workflow and node.
     handles: Arc<Mutex<HashMap<(ObjectKey, String), Handle>>>,
 }
@@ -56,7 +55,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let view = View {
         client: caches.client().clone(),
-        workflows: caches.get_within(),
+        workflows: caches.get_within_shrunk(kept::shrink),
         pods: caches.get_within(),
         templates: caches.get_within(),
         cluster_templates: whole.then(|| caches.get()),

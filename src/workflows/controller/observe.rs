@@ -6,12 +6,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, LogParams};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
-use tinderbox_api::workflows::{Outputs, Workflow, labels};
+use tinderbox_api::workflows::{Workflow, labels};
 use tinderbox_client::error::Doing;
 use tinderbox_client::{ObjectKey, Result};
 
 use super::{View, hold, pods};
-use crate::outlet;
+use crate::outlet::{self, Report};
 use crate::tags::{Scope, Unknown, fill};
 use crate::view::Observed;
 
@@ -28,9 +28,9 @@ impl View {
         for pod in self.pods.controlled_by(&workflow.uid().unwrap_or_default()) {
             let mut seen = pods::view(&pod);
             if seen.awaiting_outputs && !self.is_over(workflow, &pod) {
-                match self.outputs_in_log(&pod).await {
-                    Some(outputs) => {
-                        seen.outputs = outputs;
+                match self.report_in_log(&pod).await {
+                    Some(report) => {
+                        (seen.outputs, seen.answer) = (report.outputs, report.answer);
                         seen.awaiting_outputs = false;
                     }
                     None => seen.message = Some("waiting for the outputs in the log".to_owned()),
@@ -60,12 +60,12 @@ impl View {
     /// Whether a pod's node has ended, as far as the status says.
     fn is_over(&self, workflow: &Workflow, pod: &Pod) -> bool {
         let id = pod.annotations().get(labels::NODE_ID);
-        let nodes = workflow.status.as_ref().map(|status| &status.nodes);
-        let node = id.and_then(|id| nodes.and_then(|nodes| nodes.get(id)));
-        node.is_some_and(|node| node.phase.is_fulfilled())
+        let Some(status) = &workflow.status else { return false };
+        let node = id.and_then(|id| status.nodes.get(id));
+        status.phase.is_completed() || node.is_some_and(|node| node.phase.is_fulfilled())
     }
 
-    async fn outputs_in_log(&self, pod: &Pod) -> Option<Outputs> {
+    async fn report_in_log(&self, pod: &Pod) -> Option<Report> {
         let uid = pod.uid().unwrap_or_default();
         if let Some(known) = hold(&self.logs).get(&uid) {
             return Some(known.clone());
@@ -73,9 +73,9 @@ impl View {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace().unwrap_or_default());
         let params = LogParams { container: Some(pods::MAIN.to_owned()), tail_lines: Some(2), ..LogParams::default() };
         let log = api.logs(&pod.name_any(), &params).await.ok()?;
-        let outputs = outlet::read_log(&log)?;
-        hold(&self.logs).insert(uid, outputs.clone());
-        Some(outputs)
+        let report = outlet::read_log(&log)?;
+        hold(&self.logs).insert(uid, report.clone());
+        Some(report)
     }
 }
 

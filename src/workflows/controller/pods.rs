@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod}
 use kube::ResourceExt;
 use tinderbox_api::workflows::{NodePhase, labels};
 
-use crate::outlet;
 use crate::view::PodView;
+use crate::{caller, outlet};
 
 /// The name of the main container.
 pub(super) const MAIN: &str = "main";
@@ -39,7 +39,8 @@ pub(super) fn view(pod: &Pod) -> PodView {
         if message.trim() == outlet::IN_LOG {
             view.awaiting_outputs = true;
         } else if reports(pod) {
-            view.outputs = outlet::read(&message);
+            let report = outlet::read(&message);
+            (view.outputs, view.answer) = (report.outputs, report.answer);
         }
     }
     let phase = status.phase.as_deref().unwrap_or("Pending");
@@ -54,6 +55,10 @@ pub(super) fn view(pod: &Pod) -> PodView {
         "Running" => (NodePhase::Running, None),
         other => (NodePhase::Error, Some(format!("Unexpected pod phase: {other}"))),
     };
+    if asks(pod) && view.phase == NodePhase::Succeeded && view.answer.is_none() && !view.awaiting_outputs {
+        view.phase = NodePhase::Error;
+        view.message = Some("the pod of the request ended without a report of it".to_owned());
+    }
     if !view.phase.is_fulfilled() {
         view.awaiting_outputs = false;
         view.exit_code = None;
@@ -78,7 +83,12 @@ fn mains(pod: &Pod) -> Vec<String> {
 fn reports(pod: &Pod) -> bool {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let main = containers.into_iter().find(|one| one.name == MAIN);
-    main.is_some_and(|main| main.env.iter().flatten().any(|env| env.name == "ARGO_OUTPUTS"))
+    asks(pod) || main.is_some_and(|main| main.env.iter().flatten().any(|env| env.name == "ARGO_OUTPUTS"))
+}
+
+/// Whether a pod makes the request of an http template.
+fn asks(pod: &Pod) -> bool {
+    pod.annotations().contains_key(caller::REQUEST)
 }
 
 fn ended<'a>(statuses: &'a [ContainerStatus], name: &str) -> Option<&'a ContainerStateTerminated> {
@@ -248,6 +258,6 @@ mod tests {
         ));
         assert!(seen.awaiting_outputs);
         let log = "hello\n::argo-outputs::PXJlc3VsdCBhR2tLCg==\n";
-        assert_eq!(outlet::read_log(log).unwrap().result.as_deref(), Some("hi"));
+        assert_eq!(outlet::read_log(log).unwrap().outputs.result.as_deref(), Some("hi"));
     }
 }

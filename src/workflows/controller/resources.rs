@@ -7,7 +7,7 @@ use kube::core::{DynamicObject, GroupVersionKind, Request, discovery::ApiResourc
 use kube::discovery::{Discovery, Scope, pinned_kind};
 use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
-use tinderbox_api::workflows::Workflow;
+use tinderbox_api::workflows::{Workflow, labels};
 use tinderbox_client::error::Doing;
 use tinderbox_client::{Error, ObjectKey, Result};
 
@@ -103,7 +103,7 @@ impl View {
             Some(_) => self.target_of(&object, &namespace, &user).await?,
             None => self.target_in_flags(&resource.flags, &namespace, &user).await?,
         };
-        let mark = format!("{}/{}", workflow.uid().unwrap_or_default(), request.node_id);
+        let mark = mark(workflow, &request.node_id);
         if target.name.is_empty() {
             let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default();
             if prefix.is_empty() {
@@ -208,6 +208,15 @@ impl View {
             found.ok_or_else(|| Error::Invalid(format!("the API has no resource {kind}")))?;
         let namespace = Some(namespace.to_owned()).filter(|_| capabilities.scope == Scope::Namespaced);
         Ok(Target { resource, namespace, name: (*name).clone(), user: user.to_owned() })
+    }
+}
+
+/// What tells for which node of which workflow an object was made, and which time that the workflow runs.
+fn mark(workflow: &Workflow, node_id: &str) -> String {
+    let uid = workflow.uid().unwrap_or_default();
+    match workflow.annotations().get(labels::RETRIES) {
+        None => format!("{uid}/{node_id}"),
+        Some(times) => format!("{uid}/{node_id}/{times}"),
     }
 }
 

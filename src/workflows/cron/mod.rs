@@ -14,7 +14,7 @@ use tinderbox_client::runner::Action;
 use tinderbox_client::{Applier, Cache, Caches, Clock, ObjectKey, Result, Runner};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, metrics};
+use crate::{Config, kept, metrics};
 
 /// Schedules that are looked at side by side.
 const CONCURRENCY: usize = 4;
@@ -25,7 +25,7 @@ type Seen = Arc<Mutex<HashMap<String, Timestamp>>>;
 /// Runs the controller until cancelled.
 pub(crate) async fn run(caches: Caches, applier: Applier, config: Config, token: CancellationToken) -> Result<()> {
     let clock = config.clock.clone();
-    let (crons, workflows) = (caches.get_within::<CronWorkflow>(), caches.get_within::<Workflow>());
+    let (crons, workflows) = (caches.get_within::<CronWorkflow>(), caches.get_within_shrunk(kept::shrink));
     let queue = metrics::cron_queue(&config);
     metrics::follow_schedules(&config.metrics, &crons, &workflows);
     crons.subscribe({

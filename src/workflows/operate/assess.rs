@@ -20,9 +20,7 @@ impl Operation<'_> {
             .status
             .nodes
             .values()
-            .filter(|node| {
-                node.r#type == NodeType::Pod && !node.phase.is_fulfilled() && node.synchronization_status.is_none()
-            })
+            .filter(|node| node.r#type.has_pod() && !node.phase.is_fulfilled() && node.synchronization_status.is_none())
             .cloned()
             .collect();
         for node in open {
@@ -42,7 +40,7 @@ impl Operation<'_> {
         }
         let nodes = self.status.nodes.values();
         let active = nodes.filter(|node| {
-            node.r#type == NodeType::Pod && !super::nodes::is_over(node) && node.synchronization_status.is_none()
+            node.r#type.has_pod() && !super::nodes::is_over(node) && node.synchronization_status.is_none()
         });
         self.active = i64::try_from(active.count()).unwrap_or(i64::MAX);
     }
@@ -100,6 +98,11 @@ impl Operation<'_> {
         }
         if let Some(node) = self.status.nodes.get_mut(&node.id) {
             node.daemoned = None;
+        }
+        if let Some(http) = template.and_then(|template| template.http.as_ref()) {
+            let (phase, message, outputs) = self.judge(http, node, view);
+            self.give(&node.id, outputs);
+            return self.mark(&node.id, phase, message);
         }
         let mut outputs = view.outputs.clone();
         outputs.exit_code = view.exit_code.map(|code| code.to_string());

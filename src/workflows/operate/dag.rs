@@ -34,12 +34,13 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    fn ancestors(&self, name: &str) -> BTreeSet<String> {
+    /// The tasks that these wait for, and those that they wait for, and so on.
+    fn before<'a>(&'a self, names: impl IntoIterator<Item = &'a String>) -> BTreeSet<&'a str> {
         let mut found = BTreeSet::new();
-        let mut left: Vec<&str> = vec![name];
+        let mut left: Vec<&str> = names.into_iter().map(String::as_str).collect();
         while let Some(next) = left.pop() {
             for before in self.tasks.get(next).iter().flat_map(|task| &task.waits_for) {
-                if found.insert(before.clone()) {
+                if found.insert(before.as_str()) {
                     left.push(before);
                 }
             }
@@ -153,24 +154,23 @@ impl Operation<'_> {
             targets = dag.tasks.iter().map(|task| task.name.clone()).filter(|name| !waited.contains(name)).collect();
         }
         let mut graph = Graph { tasks, order: Vec::new(), targets, fail_fast: dag.fail_fast.unwrap_or(true) };
-        let mut needed: BTreeSet<String> = graph.targets.iter().cloned().collect();
-        for target in &graph.targets {
-            needed.extend(graph.ancestors(target));
-        }
-        let mut placed: BTreeSet<String> = BTreeSet::new();
+        let mut needed = graph.before(&graph.targets);
+        needed.extend(graph.targets.iter().map(String::as_str));
+        let mut placed: BTreeSet<&str> = BTreeSet::new();
+        let mut order = Vec::with_capacity(needed.len());
         while placed.len() < needed.len() {
             let before = placed.len();
-            for task in &dag.tasks {
-                let name = &task.name;
-                let ready = graph.tasks[name].waits_for.iter().all(|before| placed.contains(before));
-                if needed.contains(name) && ready && placed.insert(name.clone()) {
-                    graph.order.push(name.clone());
+            for task in dag.tasks.iter().filter(|task| needed.contains(task.name.as_str())) {
+                let ready = graph.tasks[&task.name].waits_for.iter().all(|before| placed.contains(before.as_str()));
+                if ready && placed.insert(&task.name) {
+                    order.push(task.name.clone());
                 }
             }
             if placed.len() == before {
                 return Err("dependency cycle detected".to_owned());
             }
         }
+        graph.order = order;
         Ok(graph)
     }
 
@@ -237,9 +237,12 @@ impl Operation<'_> {
     }
 
     /// What tags mean in a task: inputs, and what tasks before it gave.
-    fn task_scope(&self, body: &Body, graph: &Graph, name: &str, text: &str) -> Scope {
+    fn task_scope(&self, body: &Body, graph: &Graph, name: &String, text: &str) -> Scope {
         let mut scope = body.scope.clone();
-        for before in graph.ancestors(name).iter().filter(|before| text.contains(before.as_str())) {
+        if !text.contains("tasks") {
+            return scope;
+        }
+        for before in graph.before([name]).into_iter().filter(|before| text.contains(before)) {
             self.add_unit(&mut scope, &format!("tasks.{before}"), &graph.tasks[before].id);
         }
         scope

@@ -98,7 +98,7 @@ impl Operation<'_> {
             .status
             .nodes
             .values()
-            .filter(|node| node.r#type == NodeType::Pod && node.phase.is_fulfilled())
+            .filter(|node| node.r#type.has_pod() && node.phase.is_fulfilled())
             .cloned()
             .collect();
         for node in nodes {
@@ -121,8 +121,11 @@ impl Operation<'_> {
         }
     }
 
-    /// Makes the claims that the workflow wants.
+    /// Makes the claims that the workflow wants, unless it has them.
     pub(super) fn make_claims(&mut self) {
+        if !self.status.persistent_volume_claims.is_empty() {
+            return;
+        }
         let templates = self.spec.volume_claim_templates.clone();
         for mut template in templates {
             let name = template["metadata"]["name"].as_str().unwrap_or_default().to_owned();

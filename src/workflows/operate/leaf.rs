@@ -19,7 +19,7 @@ impl Operation<'_> {
             Some(reference) => reference.template.clone(),
             None => call.holder.template.clone(),
         };
-        let pod_name = names::pod_name(&self.name, &call.name, &template_name, &id, self.pod_format());
+        let pod_name = names::pod_name(&self.name, &call.name, &template_name, &id, names::pod_format(self.workflow));
         scope.insert("pod.name".to_owned(), pod_name.clone());
         scope.entry("retries".to_owned()).or_insert_with(|| "0".to_owned());
         for output in &body.template.outputs.artifacts {
@@ -50,7 +50,7 @@ impl Operation<'_> {
             self.wake_suspended(&id, suspend);
             return Ok(());
         }
-        let node = self.make(call, NodeType::Pod, NodePhase::Pending, inputs);
+        let node = self.make(call, names::kind_of(&template), NodePhase::Pending, inputs);
         node.synchronization_status = None;
         if let Some(resource) = template.resource.clone() {
             let service_account =
@@ -68,9 +68,7 @@ impl Operation<'_> {
 
 /// What this controller does not do, told instead of left out.
 fn unsupported(template: &Template) -> Option<String> {
-    let what = if template.http.is_some() {
-        "http templates are"
-    } else if template.plugin.is_some() {
+    let what = if template.plugin.is_some() {
         "plugin templates are"
     } else if template.data.is_some() {
         "data templates are"

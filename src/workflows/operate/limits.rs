@@ -46,7 +46,8 @@ impl Operation<'_> {
     }
 
     fn active_within(&self, boundary: &str) -> i64 {
-        let counted = |kind| matches!(kind, NodeType::Pod | NodeType::Steps | NodeType::DAG | NodeType::Suspend);
+        let counted =
+            |kind: NodeType| kind.has_pod() || matches!(kind, NodeType::Steps | NodeType::DAG | NodeType::Suspend);
         let nodes = self.status.nodes.values();
         let active = nodes
             .filter(|node| node.boundary_id.as_deref() == Some(boundary) && counted(node.r#type) && !is_over(node));

@@ -3,13 +3,13 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tinderbox_api::workflows::{MemoStatus, Memoize, NodePhase, NodeType, Outputs, Template};
+use tinderbox_api::workflows::{MemoStatus, Memoize, NodePhase, Outputs, Template};
 
 use super::Operation;
 use super::call::Call;
 use super::execute::Body;
 use crate::durations;
-use crate::names::is_pod;
+use crate::names::kind_of;
 use crate::tags::{Unknown, fill_in};
 use crate::view::Remembered;
 
@@ -25,13 +25,7 @@ impl Operation<'_> {
             }
         };
         let Some(outputs) = self.remembered(&memoize) else { return false };
-        let kind = if is_pod(&body.template) {
-            NodeType::Pod
-        } else if body.template.dag.is_some() {
-            NodeType::DAG
-        } else {
-            NodeType::Steps
-        };
+        let kind = kind_of(&body.template);
         let status = memo_status(&memoize, true);
         let node = self.make(call, kind, NodePhase::Succeeded, Some(body.inputs.clone()));
         node.memoization_status = Some(status);

@@ -10,6 +10,7 @@ mod expand;
 mod finish;
 mod globals;
 mod hooks;
+mod http;
 mod leaf;
 mod limits;
 mod memo;
@@ -29,7 +30,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use tinderbox_api::workflows::{NodePhase, Phase, Template, Workflow, WorkflowSpec, WorkflowStatus, labels};
+use tinderbox_api::workflows::{Condition, NodePhase, Phase, Template, Workflow, WorkflowSpec, WorkflowStatus, labels};
 
 use crate::locks::Locks;
 use crate::tags::Scope;
@@ -153,7 +154,10 @@ impl Operation<'_> {
                 }
             }
         }
-        if matches!(self.status.phase, Phase::Unknown | Phase::Pending) {
+        // Only somebody who has it run again says so of a workflow that was over.
+        let again = |one: &Condition| one.r#type == "Completed" && one.status == "False";
+        if matches!(self.status.phase, Phase::Unknown | Phase::Pending) || self.status.conditions.iter().any(again) {
+            self.status.conditions.retain(|one| !again(one));
             self.status.phase = Phase::Running;
             self.status.message = None;
             self.status.started_at.get_or_insert(Time(self.now));

@@ -157,18 +157,6 @@ impl Operation<'_> {
 
     /// The name of a node's pod.
     pub(super) fn pod_of(&self, id: &str) -> Option<String> {
-        let node = self.node(id).filter(|node| node.r#type == NodeType::Pod)?;
-        let template = match &node.template_ref {
-            Some(reference) => reference.template.as_str(),
-            None => node.template_name.as_deref().unwrap_or_default(),
-        };
-        Some(names::pod_name(&self.name, &node.name, template, id, self.pod_format()))
-    }
-
-    pub(super) fn pod_format(&self) -> &str {
-        let annotations = self.workflow.metadata.annotations.as_ref();
-        annotations
-            .and_then(|annotations| annotations.get(tinderbox_api::workflows::labels::POD_NAME_FORMAT))
-            .map_or("v2", String::as_str)
+        names::pod_of(self.workflow, self.node(id)?)
     }
 }

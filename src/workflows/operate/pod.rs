@@ -13,7 +13,7 @@ use super::Operation;
 use super::call::Call;
 use super::leaf::container;
 use super::spec::lay_over;
-use crate::outlet;
+use crate::{caller, outlet};
 
 /// The name of the main container.
 pub(crate) const MAIN: &str = "main";
@@ -70,6 +70,10 @@ impl Operation<'_> {
         }
         let mut spec = Map::new();
         spec.insert("restartPolicy".to_owned(), json!("Never"));
+        if template.http.is_some() {
+            // It asks whom it is told to: nobody else's credentials are at hand.
+            spec.insert("automountServiceAccountToken".to_owned(), json!(false));
+        }
         spec.insert("containers".to_owned(), containers.into_iter().map(Value::Object).collect::<Vec<_>>().into());
         if !init.is_empty() {
             spec.insert("initContainers".to_owned(), init.into());
@@ -105,6 +109,9 @@ impl Operation<'_> {
                 made.push(container);
             }
             return Ok(made);
+        }
+        if template.http.is_some() {
+            return Ok(vec![container(&json!(caller::container()), MAIN)?]);
         }
         let value = match (&template.container, &template.script) {
             (Some(value), _) => value.clone(),

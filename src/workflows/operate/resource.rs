@@ -7,7 +7,7 @@ use tinderbox_api::workflows::{NodePhase, NodeStatus, Outputs, Parameter, Resour
 use super::Operation;
 use super::bind::inputs_scope;
 use crate::jsonpath;
-use crate::tags::{Unknown, fill_in};
+use crate::tags::{Scope, Unknown, fill_in};
 use crate::view::ResourceRequest;
 
 /// Seconds between two looks at an object.
@@ -15,11 +15,7 @@ const AGAIN: i64 = 2;
 
 impl Operation<'_> {
     pub(super) fn assess_resource(&mut self, node: &NodeStatus, template: &Template) {
-        let mut scope = self.globals.clone();
-        inputs_scope(&node.inputs.clone().unwrap_or_default(), &mut scope);
-        scope.insert("node.name".to_owned(), node.name.clone());
-        scope.insert("retries".to_owned(), attempt(&node.name));
-        scope.insert("pod.name".to_owned(), self.pod_of(&node.id).unwrap_or_default());
+        let scope = self.leaf_scope(node);
         let Some(resource) = &template.resource else { return };
         let resource: ResourceTemplate = match fill_in(resource, &scope, Unknown::Refused) {
             Ok(resource) => resource,
@@ -63,6 +59,16 @@ impl Operation<'_> {
             }
             Err(why) => self.mark(&node.id, NodePhase::Error, Some(why)),
         }
+    }
+
+    /// What tags mean in the template of a node that is under way.
+    pub(super) fn leaf_scope(&self, node: &NodeStatus) -> Scope {
+        let mut scope = self.globals.clone();
+        inputs_scope(&node.inputs.clone().unwrap_or_default(), &mut scope);
+        scope.insert("node.name".to_owned(), node.name.clone());
+        scope.insert("retries".to_owned(), attempt(&node.name));
+        scope.insert("pod.name".to_owned(), self.pod_of(&node.id).unwrap_or_default());
+        scope
     }
 
     fn resource_outputs(&self, wanted: &[Parameter], object: &Value) -> Result<Outputs, String> {

@@ -2,7 +2,7 @@
 //! Upstream rule: `workflow/sync` of argoproj/argo-workflows.
 
 use tinderbox_api::workflows::{
-    Holding, LockStatus, NodePhase, NodeSynchronization, NodeType, Synchronization, SynchronizationStatus,
+    Holding, LockStatus, NodePhase, NodeSynchronization, Synchronization, SynchronizationStatus,
 };
 
 use jiff::SignedDuration;
@@ -12,7 +12,7 @@ use super::call::Call;
 use super::execute::Body;
 use crate::durations::after;
 use crate::locks::Claim;
-use crate::names::is_pod;
+use crate::names::kind_of;
 use crate::tags::{Unknown, fill_in};
 
 /// How soon the number of a semaphore is read again while somebody waits.
@@ -95,13 +95,7 @@ impl Operation<'_> {
                 true
             }
             Ok(Some(message)) => {
-                let kind = if is_pod(&body.template) {
-                    NodeType::Pod
-                } else if body.template.dag.is_some() {
-                    NodeType::DAG
-                } else {
-                    NodeType::Steps
-                };
+                let kind = kind_of(&body.template);
                 let lock = message
                     .strip_prefix("Waiting for ")
                     .and_then(|rest| rest.split(' ').next())

@@ -1,6 +1,8 @@
 //! The controllers of workflows with the rights that their manifests give them, over a real API server in process.
 
 mod cron;
+mod http;
+mod retry;
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
-//! A year of CronWorkflows in virtual time, against tables computed by hand.
+//! CronWorkflows in virtual time.
+
+mod year;
 
 use std::sync::Arc;
 
@@ -29,14 +31,19 @@ struct Life {
     length: i64,
     outcome: Phase,
     started: Vec<Timestamp>,
+    /// When the runs were due, in the order of their starts.
+    due: Vec<Timestamp>,
     terminated: usize,
+    /// The most runs that were under way at once.
+    most: usize,
 }
 
 impl Life {
     fn new(spec: Value, created: &str, length: i64) -> Self {
-        let (runs, ends, started) = Default::default();
+        let (runs, ends, started, due) = Default::default();
         let cron = cron(spec, created);
-        Self { cron, runs, ends, seen: None, length, outcome: Phase::Succeeded, started, terminated: 0 }
+        let outcome = Phase::Succeeded;
+        Self { cron, runs, ends, seen: None, length, outcome, started, due, terminated: 0, most: 0 }
     }
 
     /// Lives from one moment to another; nobody looks before the first.
@@ -74,6 +81,7 @@ impl Life {
             for step in turn.plan.steps() {
                 self.apply(step, now);
             }
+            self.most = self.most.max(self.runs.iter().filter(|run| !phase(run).is_completed()).count());
         }
         again
     }
@@ -85,7 +93,10 @@ impl Life {
             let mut run: Workflow = serde_json::from_value(step.body().clone()).unwrap();
             assert_eq!(run.owner_references()[0].uid, "u");
             run.metadata.creation_timestamp = Some(Time(now));
+            run.metadata.uid = Some(format!("uid-of-{name}"));
             self.started.push(now);
+            let due = name.rsplit('-').next().and_then(|seconds| seconds.parse().ok()).unwrap();
+            self.due.push(Timestamp::from_second(due).unwrap());
             self.ends.push((run.name_any(), now.checked_add(SignedDuration::from_secs(self.length)).unwrap()));
             self.runs.push(run);
         } else if text.starts_with("delete") {
@@ -107,27 +118,12 @@ impl Life {
 }
 
 #[test]
-fn a_year_of_nights_has_each_night_once_but_for_daylight_saving() {
+fn a_run_is_counted_at_its_end_and_only_the_last_ones_are_kept() {
     let spec = json!({"schedules": ["30 2 * * *"], "timezone": "Europe/Berlin"});
-    let mut life = Life::new(spec, "2025-12-31T12:00:00Z", 600);
-    life.live("2025-12-31T12:00:00Z", "2026-12-31T12:00:00Z");
-    assert_eq!(life.started.len(), 365);
-    let between = |from: &str, to: &str| -> Vec<String> {
-        let inside = life.started.iter().filter(|time| **time >= at(from) && **time < at(to));
-        inside.map(Timestamp::to_string).collect()
-    };
-    assert_eq!(between("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), ["2026-01-01T01:30:00Z"]);
-    // 02:30 is skipped on 29 March, and comes twice on 25 October.
-    assert_eq!(
-        between("2026-03-28T00:00:00Z", "2026-03-31T00:00:00Z"),
-        ["2026-03-28T01:30:00Z", "2026-03-30T00:30:00Z"]
-    );
-    assert_eq!(
-        between("2026-10-24T12:00:00Z", "2026-10-27T00:00:00Z"),
-        ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-26T01:30:00Z"]
-    );
+    let mut life = Life::new(spec, "2026-12-21T12:00:00Z", 600);
+    life.live("2026-12-21T12:00:00Z", "2026-12-31T12:00:00Z");
     let status = life.status();
-    assert_eq!((status.succeeded, status.failed, status.active.len()), (365, 0, 0));
+    assert_eq!((status.succeeded, status.failed, status.active.len()), (10, 0, 0));
     assert_eq!(status.last_scheduled_time.unwrap().0, at("2026-12-31T01:30:00Z"));
     assert_eq!(life.runs.len(), 3);
     let due = life.runs[2].annotations()[labels::SCHEDULED_TIME].clone();
