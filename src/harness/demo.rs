@@ -1,18 +1,23 @@
 //! `demo`: a tour of the platform on a cluster of its own, chapter by chapter: up, a workflow, a Spark job, one that cannot run and
-//! why, a sync, a schedule, and away again. It does what the other verbs do; how it looks and who turns the page is the listener's.
+//! why, a sync, a change, a schedule, dashboards, and away again. It does what the other verbs do, on a copy of the manifests; how it
+//! looks and who turns the page is the listener's.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams};
 use serde::Serialize;
 use serde_json::json;
+use tempfile::TempDir;
 use tinderbox_api::spark::ScheduledSparkApplication;
 use tinderbox_api::workflows::WorkflowTemplate;
 use tinderbox_client::wait;
 
 use crate::apply;
 use crate::cluster::Cluster;
+use crate::dashboards;
 use crate::error::Error;
 use crate::event::{Event, Talk};
 use crate::gitops;
@@ -31,6 +36,10 @@ const JOBS: &str = "spark-jobs";
 const SYNCED: &str = "hello-argo-workflow-template";
 /// The job that asks for more than there is.
 const BIG: &str = "too-big";
+/// The part that brings Prometheus, its Service, and how long it may take until it has looked at what ran.
+const MONITORING: &str = "monitoring";
+const PROMETHEUS: &str = "monitoring/prometheus-operated:9090";
+const SCRAPES: Duration = Duration::from_secs(10);
 /// How long a job may take, and anything else.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -46,7 +55,7 @@ pub struct Chapter {
 }
 
 /// The chapters; the last is never skipped.
-pub const CHAPTERS: [Chapter; 7] = [
+pub const CHAPTERS: [Chapter; 9] = [
     Chapter {
         title: "A cluster",
         words: "A small Kubernetes starts in one process, and its controllers sync the platform from this working tree: \
@@ -75,9 +84,19 @@ pub const CHAPTERS: [Chapter; 7] = [
         command: "cargo xtask sync hello-argo-workflow-template",
     },
     Chapter {
+        title: "A change",
+        words: "A number in the template's manifest is changed and saved. The tour has a copy of the manifests: yours stay as they are.",
+        command: "cargo xtask sync --watch",
+    },
+    Chapter {
         title: "The nightly",
         words: "The report of the flights as a schedule, which runs every night while the cluster is up.",
         command: "cargo xtask run nightly-flights",
+    },
+    Chapter {
+        title: "Dashboards",
+        words: "A real Prometheus has scraped all of it meanwhile. The console draws the same dashboards that Grafana loads in production.",
+        command: "cargo xtask dashboards check",
     },
     Chapter { title: "Away again", words: "No process, mount, network or file stays.", command: "cargo xtask down" },
 ];
@@ -130,7 +149,13 @@ pub async fn demo(
     talk: &Talk,
 ) -> Result<DemoReport, Error> {
     let began = Instant::now();
-    let mut own = project.clone();
+    let copy =
+        TempDir::with_prefix("tinderbox-tour-").map_err(Error::file("make a folder in", std::env::temp_dir()))?;
+    // What is a part of a larger repository is named so by its sources, and stays where it is.
+    let is_whole = project.repository() == project.root;
+    let mut own = if is_whole { project.with_manifests_in(copy.path())? } else { project.clone() };
+    // Without a Prometheus on this machine one would have to be fetched first.
+    own.with = if which::which("prometheus").is_ok() { vec![MONITORING.to_owned()] } else { Vec::new() };
     NAME.clone_into(&mut own.cluster);
     // A port of the user's choice is their own cluster's.
     own.config.port = 0;
@@ -143,7 +168,7 @@ pub async fn demo(
     }
     reaper::start(&own)?;
     let outcome = tokio::select! {
-        outcome = chapters(&own, turn, &told, talk) => outcome,
+        outcome = chapters(&own, copy.path(), turn, &told, talk) => outcome,
         () = stop => Err(Error::Interrupted),
     };
     let since = Instant::now();
@@ -152,7 +177,12 @@ pub async fn demo(
     let mut chapters = outcome?;
     down?;
     let outcome = Some("the cluster is gone".to_owned());
-    let last = Told { title: CHAPTERS[6].title, outcome, inquiry: None, took_ms: whole_millis(since.elapsed()) };
+    let last = Told {
+        title: CHAPTERS[CHAPTERS.len() - 1].title,
+        outcome,
+        inquiry: None,
+        took_ms: whole_millis(since.elapsed()),
+    };
     told(&last);
     chapters.push(last);
     Ok(DemoReport { chapters, took_ms: whole_millis(began.elapsed()) })
@@ -160,12 +190,13 @@ pub async fn demo(
 
 async fn chapters(
     project: &Project,
+    copy: &Path,
     mut turn: impl AsyncFnMut(usize, &Chapter) -> Turn,
     told: &impl Fn(&Told),
     talk: &Talk,
 ) -> Result<Vec<Told>, Error> {
-    let (mut all, mut cluster) = (Vec::new(), None);
-    for (number, chapter) in CHAPTERS[..6].iter().enumerate() {
+    let (mut all, mut cluster, mut console) = (Vec::new(), None, String::new());
+    for (number, chapter) in CHAPTERS[..CHAPTERS.len() - 1].iter().enumerate() {
         let wanted = turn(number, chapter).await;
         if wanted == Turn::End {
             break;
@@ -177,7 +208,8 @@ async fn chapters(
             (_, 0, _) => {
                 let (report, up) = up::up(project, NAME, std::future::pending(), talk).await?;
                 cluster = Some(up);
-                Some(format!("the console is at {}", report.console.unwrap_or_default()))
+                console = report.console.unwrap_or_default();
+                Some(format!("the console is at {console}"))
             }
             (Turn::Go, 1, Some(cluster)) => Some(ran(project, cluster, "hello-argo-workflows", talk).await?),
             (Turn::Go, 2, Some(cluster)) => Some(ran(project, cluster, "hello-spark-operator", talk).await?),
@@ -186,7 +218,9 @@ async fn chapters(
                 Some(format!("{BIG} waits for a node that has so many"))
             }
             (Turn::Go, 4, Some(cluster)) => Some(brought_back(project, cluster, talk).await?),
-            (Turn::Go, 5, Some(cluster)) => Some(nightly(project, cluster, talk).await?),
+            (Turn::Go, 5, Some(cluster)) => Some(changed(project, cluster, copy).await?),
+            (Turn::Go, 6, Some(cluster)) => Some(nightly(project, cluster, talk).await?),
+            (Turn::Go, 7, Some(_)) => Some(drawn(project, &console, talk).await?),
             _ => None,
         };
         let one = Told { title: chapter.title, outcome, inquiry, took_ms: whole_millis(since.elapsed()) };
@@ -235,6 +269,34 @@ async fn brought_back(project: &Project, cluster: &Cluster, talk: &Talk) -> Resu
     }
     wait::object(templates, SYNCED, "the template to be back", PATIENCE, |found| found.is_some()).await?;
     Ok(format!("the template {SYNCED} is back"))
+}
+
+/// Changes the template's manifest, and waits until the cluster has the change.
+async fn changed(project: &Project, cluster: &Cluster, copy: &Path) -> Result<String, Error> {
+    if !project.root.starts_with(copy) {
+        return Ok("nothing is changed, as this project is a part of a larger repository".to_owned());
+    }
+    let file = project.apps().join(SYNCED).join("template.yaml");
+    let text = fs::read_to_string(&file).map_err(Error::file("read", &file))?;
+    let since = Instant::now();
+    fs::write(&file, text.replace("value: \"10\"", "value: \"20\"")).map_err(Error::file("write", &file))?;
+    let templates: Api<WorkflowTemplate> = Api::namespaced(cluster.client.clone(), JOBS);
+    let has = |found: Option<&WorkflowTemplate>| {
+        let mut parameters = found.iter().flat_map(|template| &template.spec.arguments.parameters);
+        parameters.any(|one| one.name == "argument" && one.value.as_ref().is_some_and(|value| value.0 == "20"))
+    };
+    wait::object(templates, SYNCED, "the change to be in the cluster", PATIENCE, has).await?;
+    Ok(format!("the cluster had the change {} ms after it was saved", since.elapsed().as_millis()))
+}
+
+/// Asks what the dashboards ask, where there is a Prometheus.
+async fn drawn(project: &Project, console: &str, talk: &Talk) -> Result<String, Error> {
+    if project.with.is_empty() {
+        return Ok("there is no prometheus on this machine: `cargo xtask doctor` says how to get it".to_owned());
+    }
+    let report = dashboards::check(project, PROMETHEUS, SCRAPES, talk).await?;
+    let data = report.queries.iter().filter(|one| one.answer == dashboards::Answer::Data).count();
+    Ok(format!("{data} queries of the dashboards have data: {console}#/dashboards"))
 }
 
 /// Applies the schedule, and tells when it is due.

@@ -1,7 +1,7 @@
 //! The project that a command works on: its root, its `tinderbox.yaml`, where state and apps lie. It only looks.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde::Deserialize;
 use tinderbox_api::pools::Nodes;
@@ -194,6 +194,19 @@ impl Project {
         self.config.images.iter().map(|image| image.clone().relative_to(&self.root)).collect()
     }
 
+    /// The same project with a copy of its manifests in a folder, which may be changed.
+    ///
+    /// # Errors
+    /// When a file cannot be copied.
+    pub(crate) fn with_manifests_in(&self, folder: &Path) -> Result<Self, Error> {
+        let mut copy = self.clone();
+        copy.config.images = self.images();
+        folder.clone_into(&mut copy.root);
+        let (from, to) = (self.root.join("manifests"), copy.root.join("manifests"));
+        copy_folder(&from, &to).map_err(Error::file("copy", &from))?;
+        Ok(copy)
+    }
+
     /// The folder with one folder per app.
     #[must_use]
     pub fn apps(&self) -> PathBuf {
@@ -373,6 +386,20 @@ pub(crate) fn from_yaml<T: serde::de::DeserializeOwned>(path: &Path, text: &str)
         let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
         Error::Document { place, message }
     })
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -16,9 +16,15 @@ fn the_tour_goes_through_every_chapter_and_leaves_nothing() {
     let text = |chapter: &Value, field: &str| chapter[field].as_str().unwrap_or_default().to_owned();
     let told: Vec<String> = chapters.iter().map(|chapter| text(chapter, "outcome")).collect();
     assert!(told[0].starts_with("the console is at http://127.0.0.1:"), "{told:?}");
-    assert!(told[5].starts_with("nightly-flights runs next at 20"), "{told:?}");
+    assert!(
+        told[5].starts_with("the cluster had the change ") && told[5].ends_with(" ms after it was saved"),
+        "{told:?}"
+    );
+    assert!(told[6].starts_with("nightly-flights runs next at 20"), "{told:?}");
+    let (queries, link) = told[7].split_once(" queries of the dashboards have data: ").expect("dashboards");
+    assert!(queries.parse::<usize>().is_ok_and(|count| count > 40) && link.ends_with("/#/dashboards"), "{told:?}");
     assert_eq!(
-        [&told[1..5], &told[6..]].concat(),
+        [&told[1..5], &told[8..]].concat(),
         [
             "hello-argo-workflows succeeded, with 4 pods",
             "hello-spark-operator succeeded, with 3 pods",

@@ -25,7 +25,7 @@ fn wrong_words_are_told_with_the_near_one() {
     "#);
     insta::assert_snapshot!(wrong(&cluster, &["run", "kubernetes"]), @r#"
         error: there is no app and no file called "kubernetes"
-        hint: apps: flights-nightly, flights-report, hello-argo-workflow-template, hello-argo-workflows, hello-spark-operator, hello-spark-operator-argo-workflows, hello-spark-operator-dynamic-allocation, hello-spark-operator-history, hello-spark-operator-pod-template, hello-spark-operator-prometheus, hello-spark-operator-python-zip, hello-spark-operator-restarts, hello-spark-operator-volume-shuffle, hello-spark-submit, nightly-flights
+        hint: apps: flights-nightly, flights-report, hello-argo-workflow-template, hello-argo-workflows, hello-spark-operator, hello-spark-operator-argo-workflows, hello-spark-operator-dynamic-allocation, hello-spark-operator-history, hello-spark-operator-nightly, hello-spark-operator-pod-template, hello-spark-operator-prometheus, hello-spark-operator-python-zip, hello-spark-operator-restarts, hello-spark-operator-volume-shuffle, hello-spark-submit, hello-spark-submit-argo-workflows, nightly-flights
     "#);
     insta::assert_snapshot!(wrong(&cluster, &["e2e", "flight-report"]), @r#"
         error: there is no scenario called "flight-report"

@@ -11,7 +11,7 @@ use crate::console::{dashboards, link};
 use crate::output::{compare, documented};
 use crate::program::Cluster;
 
-/// A workflow of a template, and an application whose executors cannot start.
+/// A workflow of a template, an application that lasts longer than it takes to be found, and an application whose executors cannot start.
 const RUNS: &str = r#"
 apiVersion: argoproj.io/v1alpha1
 kind: WorkflowTemplate
@@ -38,6 +38,31 @@ spec:
 ---
 apiVersion: sparkoperator.k8s.io/v1beta2
 kind: SparkApplication
+metadata: {name: lasting, namespace: spark-jobs}
+spec:
+  type: Python
+  sparkVersion: 4.0.1
+  image: apache/spark:4.0.1
+  mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py
+  arguments: ["400"]
+  sparkConf:
+    # What executors tell of their memory comes with their heartbeats.
+    spark.executor.heartbeatInterval: 1s
+  driver:
+    cores: 1
+    coreRequest: 200m
+    memory: 512m
+    serviceAccount: hello-spark-operator-driver
+    securityContext: {allowPrivilegeEscalation: false, runAsNonRoot: true, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
+  executor:
+    instances: 1
+    cores: 1
+    coreRequest: 200m
+    memory: 512m
+    securityContext: {allowPrivilegeEscalation: false, runAsNonRoot: true, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
+---
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: SparkApplication
 metadata: {name: doomed, namespace: spark-jobs}
 spec:
   type: Python
@@ -46,7 +71,6 @@ spec:
   mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py
   sparkConf:
     spark.executor.maxNumFailures: "1"
-    spark.executor.heartbeatInterval: 1s
     spark.kubernetes.executor.deleteOnTermination: "false"
   driver:
     cores: 1
@@ -123,6 +147,7 @@ fn dashboards_show_what_ran_and_alerts_fire() {
     };
     wait("spark-jobs", "workflow/said", "{.status.phase}=Succeeded");
     wait("spark-jobs", "workflow/refused", "{.status.phase}=Failed");
+    wait("spark-jobs", "sparkapplication/lasting", "{.status.applicationState.state}=COMPLETED");
     wait("argocd", "application/broken", "{.status.health.status}=Degraded");
     wait("argocd", "application/refused", "{.status.operationState.phase}=Failed");
     wait("spark-jobs", "sparkapplication/doomed", "{.status.applicationState.state}=FAILED");

@@ -83,6 +83,24 @@ pub(crate) fn program() -> &'static Path {
     })
 }
 
+/// Words of kubectl's that ask for one object, as ones that ask for a list of it: of a single object kubectl does not show what changes
+/// before its watch begins.
+fn of_a_list(words: &[&str]) -> Vec<String> {
+    let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let Some(kind) = words.iter().position(|word| word == "get").map(|get| get + 1) else { return words };
+    let name = match words[kind].clone().split_once('/') {
+        Some((plain, name)) => {
+            words[kind] = plain.to_owned();
+            Some(name.to_owned())
+        }
+        None => words.get(kind + 1).is_some_and(|word| !word.starts_with('-')).then(|| words.remove(kind + 1)),
+    };
+    if let Some(name) = name {
+        words.insert(kind + 1, format!("--field-selector=metadata.name={name}"));
+    }
+    words
+}
+
 impl Cluster {
     /// A cluster of this repository's project.
     pub(crate) fn new(purpose: &str) -> Self {
@@ -192,7 +210,11 @@ impl Cluster {
     /// Follows what `kubectl get` says of objects until a line is the wanted one.
     pub(crate) fn watch(&self, words: &[&str], mut wanted: impl FnMut(&str) -> bool) {
         let mut command = Command::new("timeout");
-        command.args([PATIENCE, "kubectl", "--kubeconfig"]).arg(self.kubeconfig()).args(words).arg("--watch");
+        command
+            .args([PATIENCE, "kubectl", "--kubeconfig"])
+            .arg(self.kubeconfig())
+            .args(of_a_list(words))
+            .arg("--watch");
         let mut kubectl = Timed(command.stdout(Stdio::piped()).spawn().expect("coreutils are there"));
         let lines = BufReader::new(kubectl.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let mut seen = Vec::new();

@@ -228,7 +228,7 @@ fn a_browser_sees_the_platform_and_runs_a_workflow() {
         "#/events",
     ] {
         browser.value(&format!("location.hash = '{page}'"));
-        browser.until("document.querySelector('h1') && !document.querySelector('.wait')");
+        browser.until("document.querySelector('h1') && ![...document.querySelectorAll('.wait')].some((one) => one.checkVisibility())");
         let wide = browser.value("document.documentElement.scrollWidth");
         assert_eq!(wide, 390, "{page}");
     }
