@@ -87,7 +87,11 @@ pub(crate) fn program() -> &'static Path {
 /// before its watch begins.
 fn of_a_list(words: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    let Some(kind) = words.iter().position(|word| word == "get").map(|get| get + 1) else { return words };
+    let Some(mut kind) = words.iter().position(|word| word == "get").map(|get| get + 1) else { return words };
+    // Each of these flags has a value behind it.
+    while words[kind].starts_with('-') {
+        kind += 2;
+    }
     let name = match words[kind].clone().split_once('/') {
         Some((plain, name)) => {
             words[kind] = plain.to_owned();
