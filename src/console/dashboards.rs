@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 use futures::StreamExt;
 use futures::stream;
@@ -53,17 +54,25 @@ impl Wish {
     }
 }
 
+/// The dashboards with their files, read once.
+static ALL: LazyLock<Result<Vec<(Dashboard, &'static str)>, String>> = LazyLock::new(|| {
+    let read = |text| Dashboard::read(text).map(|dashboard| (dashboard, text)).map_err(|error| error.to_string());
+    FILES.into_iter().map(read).collect()
+});
+
+fn find(uid: &str) -> Option<&'static (Dashboard, &'static str)> {
+    ALL.as_ref().ok()?.iter().find(|(dashboard, _)| dashboard.uid == uid)
+}
+
 /// All dashboards, by what they are called and what they are about.
 pub(crate) fn list() -> Result<Value, String> {
-    let read = |text: &&str| Dashboard::read(text).map_err(|error| error.to_string());
-    let all: Vec<Dashboard> = FILES.iter().map(read).collect::<Result<_, _>>()?;
-    let told = |one: Dashboard| json!({"uid": one.uid, "title": one.title, "description": one.description});
-    Ok(all.into_iter().map(told).collect())
+    let told = |(one, _): &(Dashboard, _)| json!({"uid": one.uid, "title": one.title, "description": one.description});
+    Ok(ALL.as_ref().map_err(Clone::clone)?.iter().map(told).collect())
 }
 
 /// The file of a dashboard.
 pub(crate) fn text(uid: &str) -> Option<&'static str> {
-    FILES.into_iter().find(|text| Dashboard::read(text).is_ok_and(|dashboard| dashboard.uid == uid))
+    find(uid).map(|(_, text)| *text)
 }
 
 /// What the panels of a dashboard show: variables with what may be chosen, and of each panel its series or why it has none. Where
@@ -75,11 +84,10 @@ pub(crate) async fn data(
     wish: &Wish,
     now: Timestamp,
 ) -> Result<Value, String> {
-    let text = text(uid).ok_or_else(|| format!("there is no dashboard {uid}"))?;
-    let dashboard = Dashboard::read(text).map_err(|error| error.to_string())?;
+    let (dashboard, _) = find(uid).ok_or_else(|| format!("there is no dashboard {uid}"))?;
     let prometheus = Prometheus::of(client.clone(), PROMETHEUS).ok_or("the Prometheus has no name")?;
     let window = Window::last(wish.range, now.as_second());
-    let choice = match prometheus.choose(&dashboard, &wish.wanted, window).await {
+    let choice = match prometheus.choose(dashboard, &wish.wanted, window).await {
         Ok(choice) => choice,
         Err(AskError::Unreachable(error)) => return Ok(missing(&error, place)),
         Err(error) => return Err(error.to_string()),

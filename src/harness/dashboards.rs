@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt};
@@ -115,13 +115,7 @@ pub async fn check(
 
 /// The dashboards of a folder, and what is wrong with them.
 fn read(folder: &Path) -> Result<(Vec<String>, Vec<Dashboard>), Error> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
-        .map_err(Error::file("read", folder))?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .collect();
-    paths.sort();
+    let paths = manifest::files_in(folder, &["json"]).map_err(Error::file("read", folder))?;
     let (mut wrong, mut dashboards) = (Vec::new(), Vec::new());
     for path in paths {
         let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;

@@ -36,9 +36,8 @@ const JOBS: &str = "spark-jobs";
 const SYNCED: &str = "hello-argo-workflow-template";
 /// The job that asks for more than there is.
 const BIG: &str = "too-big";
-/// The part that brings Prometheus, its Service, and how long it may take until it has looked at what ran.
+/// The part that brings Prometheus, and how long it may take until that has looked at what ran.
 const MONITORING: &str = "monitoring";
-const PROMETHEUS: &str = "monitoring/prometheus-operated:9090";
 const SCRAPES: Duration = Duration::from_secs(10);
 /// How long a job may take, and anything else.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -294,7 +293,7 @@ async fn drawn(project: &Project, console: &str, talk: &Talk) -> Result<String, 
     if project.with.is_empty() {
         return Ok("there is no prometheus on this machine: `cargo xtask doctor` says how to get it".to_owned());
     }
-    let report = dashboards::check(project, PROMETHEUS, SCRAPES, talk).await?;
+    let report = dashboards::check(project, dashboards::PROMETHEUS, SCRAPES, talk).await?;
     let data = report.queries.iter().filter(|one| one.answer == dashboards::Answer::Data).count();
     Ok(format!("{data} queries of the dashboards have data: {console}#/dashboards"))
 }

@@ -11,7 +11,7 @@ use crate::apply;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Talk;
-use crate::manifest::Object;
+use crate::manifest::{self, Object};
 use crate::session::NAMESPACE;
 
 /// The kinds whose objects start things at times.
@@ -40,18 +40,7 @@ pub(crate) async fn prepare(
 }
 
 fn only_schedule(objects: &[Object]) -> Result<&Object, Error> {
-    let mut schedules = objects.iter().filter(|object| KINDS.iter().any(|kind| object.value["kind"] == *kind));
-    match (schedules.next(), schedules.next()) {
-        (Some(only), None) => Ok(only),
-        (None, _) => Err(Error::Usage {
-            message: format!("there is no {} in it that a moment could be given to", KINDS.join(" or ")),
-            hint: Some("leave --at out".to_owned()),
-        }),
-        (Some(first), Some(second)) => Err(Error::Usage {
-            message: format!("there are several schedules in it: {}, {} …", first.name().name, second.name().name),
-            hint: Some("name the file of one of them".to_owned()),
-        }),
-    }
+    manifest::only(objects, &KINDS, "schedules", ("a moment", "--at"))
 }
 
 fn run_at(schedule: &Object, value: &Value, moment: Timestamp) -> Result<Value, Error> {

@@ -7,7 +7,7 @@ use tinderbox_api::workflows::{WorkflowTemplate, labels, of_template};
 
 use crate::error::Error;
 use crate::kin;
-use crate::manifest::Object;
+use crate::manifest::{self, Object};
 use crate::suggest;
 
 const KIND: &str = "WorkflowTemplate";
@@ -26,22 +26,10 @@ pub(crate) fn with_run(
     if works && parameters.is_empty() {
         return Ok(objects);
     }
-    let mut templates = objects.iter().filter(|object| object.value["kind"] == KIND);
-    let template = match (templates.next(), templates.next()) {
-        (Some(only), None) => only,
-        _ if parameters.is_empty() => return Ok(objects),
-        (None, _) => {
-            return Err(Error::Usage {
-                message: format!("there is no {KIND} in it that parameters could be given to"),
-                hint: Some("leave --parameter out".to_owned()),
-            });
-        }
-        (Some(first), Some(second)) => {
-            return Err(Error::Usage {
-                message: format!("there are several templates in it: {}, {} …", first.name().name, second.name().name),
-                hint: Some("name the file of one of them".to_owned()),
-            });
-        }
+    let template = match manifest::only(&objects, &[KIND], "templates", ("parameters", "--parameter")) {
+        Ok(only) => only,
+        Err(_) if parameters.is_empty() => return Ok(objects),
+        Err(error) => return Err(error),
     };
     let wrong =
         |error: serde_json::Error| Error::Document { place: template.place_of("spec"), message: error.to_string() };

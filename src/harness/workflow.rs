@@ -23,9 +23,10 @@ use crate::template;
 pub use lint::{LintReport, Linted, lint};
 pub use logs::{LogOptions, logs};
 pub use retry::retry;
-pub use test::{Played, TestReport, Tested, Wrong, test};
+pub use test::{Played, TestReport, Tested, test};
 pub use tinderbox_api::workflows::Shutdown;
 pub use tinderbox_platform::workflows::retry::Wish;
+pub use tinderbox_platform::workflows::runner::Complaint;
 pub use tree::{NodeLine, WorkflowReport};
 
 /// One workflow of a list.

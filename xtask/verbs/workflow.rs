@@ -25,8 +25,7 @@ pub(super) async fn run(context: &Context, action: &WorkflowAction) -> Result<Ex
         WorkflowAction::Test { paths, junit } => {
             let report = workflow::test(paths)?;
             if let Some(file) = junit {
-                let written = std::fs::write(file, report.junit()?);
-                written.map_err(|source| Error::File { act: "write", path: file.clone(), source })?;
+                report.write_junit(file)?;
             }
             context.ui.result(&report, show::tested);
             return Ok(if report.is_good() { Exit::Done } else { Exit::Failed });

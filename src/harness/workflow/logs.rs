@@ -12,6 +12,7 @@ use tinderbox_client::cache::controller_uid;
 use tinderbox_platform::workflows::names::pod_of;
 
 use super::find;
+use super::tree::in_order;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, Talk};
@@ -43,9 +44,9 @@ pub async fn logs(project: &Project, options: &LogOptions, talk: &Talk) -> Resul
     let cluster = Cluster::running(project).await?;
     let found: Workflow = find(&cluster, &options.workflow, options.namespace.as_deref()).await?;
     if let Some(wanted) = &options.node
-        && !nodes(&found).iter().any(|node| is_meant(&found, node, wanted))
+        && !in_order(&found).iter().any(|node| is_meant(&found, node, wanted))
     {
-        let known = nodes(&found);
+        let known = in_order(&found);
         return Err(Error::Usage {
             message: format!("the workflow {} has no node called {wanted:?}", options.workflow),
             hint: suggest::question(wanted, known.iter().map(|node| node.display_name.as_str())),
@@ -117,7 +118,7 @@ impl Seen {
         let completed = workflow.status.as_ref().is_some_and(|status| status.phase.is_completed());
         let over = completed || record.is_none_or(|record| record.gone.is_some());
         let (mut pods, mut gone) = (Vec::new(), Vec::new());
-        for node in nodes(workflow) {
+        for node in in_order(workflow) {
             if wanted.is_some_and(|wanted| !is_meant(workflow, node, wanted)) {
                 continue;
             }
@@ -133,13 +134,6 @@ impl Seen {
         }
         Self { over, pods, gone }
     }
-}
-
-/// The nodes of a workflow in the order in which they began.
-fn nodes(workflow: &Workflow) -> Vec<&NodeStatus> {
-    let mut nodes: Vec<&NodeStatus> = workflow.status.iter().flat_map(|status| status.nodes.values()).collect();
-    nodes.sort_by_key(|node| (node.started_at.as_ref().map(|time| time.0), node.name.as_str()));
-    nodes
 }
 
 /// Whether a node, or one around it, is the one that is wanted.

@@ -1,14 +1,15 @@
 //! `workflow test`: scenarios of workflows, played in virtual time. Neither a cluster nor a pod is needed.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, io};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 use tinderbox_api::workflows::NodeStatus;
 use tinderbox_platform::workflows::runner::{Complaint, Pace, Run, Scenario};
 
+use super::tree::in_order;
 use crate::error::Error;
 use crate::manifest;
 
@@ -31,7 +32,7 @@ pub struct Tested {
     /// The nodes of the workflow as they are at the end.
     pub nodes: Vec<Played>,
     /// What did not come out as it has to.
-    pub complaints: Vec<Wrong>,
+    pub complaints: Vec<Complaint>,
 }
 
 /// One node.
@@ -46,16 +47,6 @@ pub struct Played {
     pub seconds: u64,
 }
 
-/// What is not as it has to be.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Wrong {
-    /// The whole name of the node that it is about, when it is about one.
-    pub node: Option<String>,
-    /// What is not, in a sentence.
-    pub text: String,
-}
-
 impl TestReport {
     /// Whether all came out as they have to.
     #[must_use]
@@ -63,14 +54,15 @@ impl TestReport {
         self.scenarios.iter().all(|one| one.complaints.is_empty())
     }
 
-    /// The report as JUnit XML: a suite for each scenario, a case for each node, and one for the workflow as a whole.
+    /// Writes the report as JUnit XML: a suite for each scenario, a case for each node, and one for the workflow as a whole.
     ///
     /// # Errors
-    /// When it cannot be encoded.
-    pub fn junit(&self) -> Result<String, Error> {
+    /// When it cannot be encoded or written.
+    pub fn write_junit(&self, file: &Path) -> Result<(), Error> {
         let mut whole = Report::new("tinderbox workflow test");
         whole.add_test_suites(self.scenarios.iter().map(suite));
-        whole.to_string().map_err(|error| Error::Internal(format!("the report is no XML: {error}")))
+        let text = whole.to_string().map_err(|error| Error::Internal(format!("the report is no XML: {error}")))?;
+        fs::write(file, text).map_err(Error::file("write", file))
     }
 }
 
@@ -81,7 +73,11 @@ impl TestReport {
 pub fn test(paths: &[PathBuf]) -> Result<TestReport, Error> {
     let mut files = Vec::new();
     for path in paths {
-        files.extend(yaml_files(path).map_err(unreadable(path))?);
+        if path.is_dir() {
+            files.extend(manifest::files_in(path, &["yaml", "yml"]).map_err(Error::file("list", path))?);
+        } else {
+            files.push(path.clone());
+        }
     }
     if files.is_empty() {
         let all: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -91,33 +87,18 @@ pub fn test(paths: &[PathBuf]) -> Result<TestReport, Error> {
     Ok(TestReport { scenarios })
 }
 
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::File { act: "read", path: path.to_owned(), source }
-}
-
-fn yaml_files(path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let all = fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
-    let is_yaml = |file: &PathBuf| file.extension().is_some_and(|end| end == "yaml" || end == "yml");
-    let mut files: Vec<PathBuf> = all.into_iter().filter(is_yaml).collect();
-    files.sort();
-    Ok(files)
-}
-
 fn played(file: &Path) -> Result<Tested, Error> {
     let scenario = read(file)?;
     let wrong = |message: String| Error::Document { place: file.display().to_string(), message };
     let run = scenario.play().map_err(wrong)?;
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let complaints = scenario.complaints(&run, Pace::Played).into_iter().map(Wrong::from).collect();
+    let complaints = scenario.complaints(&run, Pace::Played);
     Ok(Tested { name, about: scenario.about, nodes: nodes(&run), complaints })
 }
 
 /// A scenario, with what is in the files that it names.
 fn read(file: &Path) -> Result<Scenario, Error> {
-    let text = fs::read_to_string(file).map_err(unreadable(file))?;
+    let text = fs::read_to_string(file).map_err(Error::file("read", file))?;
     let mut scenario =
         Scenario::read(&text).map_err(|message| Error::Document { place: file.display().to_string(), message })?;
     let folder = file.parent().unwrap_or(Path::new("."));
@@ -129,25 +110,16 @@ fn read(file: &Path) -> Result<Scenario, Error> {
 }
 
 fn nodes(run: &Run) -> Vec<Played> {
-    let status = run.workflows.first().and_then(|workflow| workflow.status.as_ref());
-    let mut nodes: Vec<&NodeStatus> = status.iter().flat_map(|status| status.nodes.values()).collect();
-    nodes.sort_by_key(|node| (node.started_at.as_ref().map(|time| time.0), &node.name));
     let seconds = |node: &NodeStatus| {
         let (from, to) = (node.started_at.as_ref()?, node.finished_at.as_ref()?);
         u64::try_from(to.0.as_second() - from.0.as_second()).ok()
     };
-    let of = |node: &&NodeStatus| Played {
+    let of = |node: &NodeStatus| Played {
         name: node.name.clone(),
         phase: node.phase.to_string(),
         seconds: seconds(node).unwrap_or_default(),
     };
-    nodes.iter().map(of).collect()
-}
-
-impl From<Complaint> for Wrong {
-    fn from(complaint: Complaint) -> Self {
-        Self { node: complaint.node, text: complaint.text }
-    }
+    run.workflows.first().map(in_order).unwrap_or_default().into_iter().map(of).collect()
 }
 
 fn suite(scenario: &Tested) -> TestSuite {

@@ -75,10 +75,15 @@ fn seconds(from: Option<&Time>, to: Option<&Time>) -> Option<i64> {
     Some(end.as_second() - from?.0.as_second())
 }
 
+/// The nodes of a workflow in the order in which they began.
+pub(super) fn in_order(workflow: &Workflow) -> Vec<&NodeStatus> {
+    let mut nodes: Vec<&NodeStatus> = workflow.status.iter().flat_map(|status| status.nodes.values()).collect();
+    nodes.sort_by_key(|node| (node.started_at.as_ref().map(|time| time.0), node.name.as_str()));
+    nodes
+}
+
 fn nodes(workflow: &Workflow) -> Vec<NodeLine> {
-    let Some(status) = &workflow.status else { return Vec::new() };
-    let mut all: Vec<&NodeStatus> = status.nodes.values().collect();
-    all.sort_by_key(|node| (node.started_at.as_ref().map(|time| time.0), node.name.as_str()));
+    let mut all = in_order(workflow);
     // Groups of steps and of tasks say no more than what is in them.
     all.retain(|node| !matches!(node.r#type, NodeType::StepGroup | NodeType::TaskGroup));
     let is_there = |id: &str| all.iter().any(|node| node.id == id);

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use regex::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tinderbox_api::workflows::{NodePhase, NodeStatus, Phase, Workflow};
 
@@ -106,7 +106,8 @@ pub enum Pace {
 }
 
 /// What is not as it has to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Complaint {
     /// The whole name of the node that it is about, when it is about one.
     pub node: Option<String>,
@@ -162,7 +163,9 @@ impl Scenario {
     /// What did not come out as it has to; empty when all is well.
     #[must_use]
     pub fn complaints(&self, run: &Run, pace: Pace) -> Vec<Complaint> {
-        let mut judge = Judge { run, pace, complaints: Vec::new() };
+        let none = Workflow::new(Default::default());
+        let workflow = run.workflows.first().unwrap_or(&none);
+        let mut judge = Judge { run, workflow, pace, complaints: Vec::new() };
         judge.workflow(&self.expect);
         judge.nodes(&self.expect);
         judge.pods(&self.expect);
@@ -177,11 +180,12 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
 
 struct Judge<'a> {
     run: &'a Run,
+    workflow: &'a Workflow,
     pace: Pace,
     complaints: Vec<Complaint>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     fn differ(&mut self, node: Option<&str>, what: &str, have: &Value, want: &Value) {
         let same = match self.pace {
             Pace::Played => have == want,
@@ -194,13 +198,9 @@ impl Judge<'_> {
         }
     }
 
-    fn main(&self) -> Workflow {
-        self.run.workflows.first().cloned().unwrap_or_else(|| Workflow::new(Default::default()))
-    }
-
     /// The whole name of a node.
     fn full(&self, node: &str) -> String {
-        let name = self.main().metadata.name.unwrap_or_default();
+        let name = self.workflow.metadata.name.clone().unwrap_or_default();
         match node {
             "." => name,
             _ if node.starts_with('[') || node.starts_with('(') => format!("{name}{node}"),
@@ -208,13 +208,13 @@ impl Judge<'_> {
         }
     }
 
-    fn node(&self, named: &str) -> Option<NodeStatus> {
-        let (full, status) = (self.full(named), self.main().status?);
-        status.nodes.into_values().find(|node| node.name == full)
+    fn node(&self, named: &str) -> Option<&'a NodeStatus> {
+        let full = self.full(named);
+        self.workflow.status.as_ref()?.nodes.values().find(|node| node.name == full)
     }
 
     fn workflow(&mut self, expect: &Expect) {
-        let workflow = self.main();
+        let workflow = self.workflow;
         let status = workflow.status.clone().unwrap_or_default();
         self.differ(None, "the phase", &json!(status.phase), &json!(expect.phase));
         if let Some(message) = &expect.message {

@@ -42,8 +42,8 @@ pub(super) struct Play {
     times: BTreeMap<String, usize>,
     /// Templates that workflows begin with, by the workflows' names.
     entrypoints: BTreeMap<String, String>,
-    /// Nodes that made objects, by their ids.
-    nodes: BTreeMap<String, String>,
+    /// Names of nodes and of their templates, by the nodes' ids.
+    nodes: BTreeMap<String, (String, String)>,
     orders: UnboundedSender<Order>,
     /// Pods as the controllers asked for them, each with the name of its node.
     pub(super) pods: Vec<(String, Pod)>,
@@ -86,9 +86,8 @@ impl Play {
 
     /// Has done to an object what the table says, or tells why it is refused.
     fn object(&mut self, object: &Value, node_id: &str) -> Option<String> {
-        let node = self.nodes.get(node_id).cloned().unwrap_or_default();
-        let (node, template) = node.split_once('\n').unwrap_or((&node, ""));
-        let outcome = self.outcome(node, template);
+        let (node, template) = self.nodes.get(node_id).cloned().unwrap_or_default();
+        let outcome = self.outcome(&node, &template);
         if outcome.refused.is_some() {
             return outcome.refused;
         }
@@ -109,7 +108,7 @@ impl Actors {
     /// Tells which node, of which template, has an id: what objects are made for is known before they are.
     pub(super) fn is_node(&self, namespace: &str, id: &str, name: &str, template: &str) {
         if let Some(play) = self.all().get_mut(namespace) {
-            play.nodes.insert(id.to_owned(), format!("{name}\n{template}"));
+            play.nodes.insert(id.to_owned(), (name.to_owned(), template.to_owned()));
         }
     }
 
