@@ -8,10 +8,27 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tokio::io::unix::AsyncFd;
+use tokio::process::Command;
+
+/// Has the kernel end a command's process together with this one. It ends with the thread that starts it: call it where that is one of
+/// the runtime's, which live as long as this process.
+pub(crate) fn end_with_us(command: &mut Command) {
+    let us = Pid::this();
+    // SAFETY: between fork and exec only system calls are made, which touch no memory.
+    unsafe {
+        command.pre_exec(move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            // Killed before it asked, we would not be missed.
+            if Pid::parent() == us { Ok(()) } else { Err(Errno::ESRCH.into()) }
+        });
+    }
+}
 
 /// A process that cannot be mistaken for another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

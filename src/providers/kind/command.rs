@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
+use crate::embedded::process::end_with_us;
 use crate::engine::{Engine, full};
 use crate::folder::Folder;
 use crate::{Class, Error, Talk};
@@ -76,10 +76,7 @@ impl KindCommand {
         let scratch = scratch(folder);
         let mut command = self.against(engine);
         // Without us it would go on to make what nobody waits for.
-        // SAFETY: between fork and exec one system call is made, which touches no memory.
-        unsafe {
-            command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
-        }
+        end_with_us(&mut command);
         let mut child = command
             .args(["create", "cluster", "--name", name, "--image", image, "--wait", WAIT, "--config", "-"])
             .arg("--kubeconfig")

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 
@@ -227,9 +228,14 @@ impl Making<'_> {
         let shown = [(self.work, Path::new("/work"))];
         let mut command = view::command(&root, &shown, &argv, &variables, "/tmp", &self.work.join("view"))?;
         command.stdin(Stdio::null());
-        // SAFETY: only a system call between fork and exec.
+        let us = rustix::process::getpid();
+        // SAFETY: only system calls between fork and exec.
         unsafe {
-            command.pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?));
+            command.pre_exec(move || {
+                rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+                // Killed before it asked, we would not be missed.
+                if rustix::process::getppid() == Some(us) { Ok(()) } else { Err(Errno::SRCH.into()) }
+            });
         }
         let output = command.output()?;
         if output.status.success() {

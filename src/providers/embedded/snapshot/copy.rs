@@ -8,10 +8,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use nix::sys::signal::Signal;
 use tokio::process::Command;
 
 use crate::embedded::compose_error;
+use crate::embedded::process::end_with_us;
 use crate::folder::remove_tree;
 use crate::{Class, Error};
 
@@ -69,10 +69,7 @@ pub(super) async fn folders(from: impl Iterator<Item = &PathBuf>, into: &Path) -
     let mut command = Command::new("cp");
     command.args(["--archive", "--reflink=auto", "--"]).args(from).arg(into);
     command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
-    // SAFETY: only a system call between fork and exec. The thread that forks is one of the runtime's, which live as long as this process.
-    unsafe {
-        command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
-    }
+    end_with_us(&mut command);
     let act = format!("copy the cluster into {}", into.display());
     let failed = |source: io::Error, hint: Option<&str>| compose_error(&act, source, hint, Class::Environment);
     let output = command.output().await.map_err(|source| failed(source, None))?;
