@@ -24,6 +24,8 @@ pub struct Options {
     pub scenarios: Vec<String>,
     /// Leave the cluster and what the scenarios brought.
     pub keep: bool,
+    /// What the objects did is compared with other places: wait for the last events too, which may come when all is over.
+    pub compared: bool,
 }
 
 /// The report of an end-to-end run.
@@ -94,6 +96,7 @@ pub async fn everywhere(
 ) -> Result<EverywhereReport, Error> {
     let mut stop = std::pin::pin!(stop);
     let allowances = parity::allowances(project)?;
+    let options = &Options { compared: true, ..options.clone() };
     let mut reports = Vec::with_capacity(places.len());
     for (index, place) in places.iter().enumerate() {
         let mut project = project.clone();
@@ -136,7 +139,7 @@ pub async fn e2e(
         let (up, cluster) = up::up(project, if own { VERB } else { "up" }, std::future::pending(), talk).await?;
         let up_ms = millis(Instant::now(), began);
         let own = own || up.arrival == Arrival::New;
-        let reports = all(project, &cluster, &scenarios, options.keep, talk).await?;
+        let reports = all(project, &cluster, &scenarios, options, talk).await?;
         Ok::<_, Error>((own, up_ms, reports))
     };
     let outcome = tokio::select! {
@@ -171,13 +174,13 @@ async fn all(
     project: &Project,
     cluster: &Cluster,
     scenarios: &[Scenario],
-    keep: bool,
+    options: &Options,
     talk: &Talk,
 ) -> Result<Vec<ScenarioReport>, Error> {
     let mut reports = Vec::with_capacity(scenarios.len());
     for (index, scenario) in scenarios.iter().enumerate() {
         talk.tell(Event::Scenario { name: scenario.name.clone(), number: index + 1, of: scenarios.len() });
-        let report = scenario::verify(project, cluster, scenario, keep, talk).await?;
+        let report = scenario::verify(project, cluster, scenario, options, talk).await?;
         talk.tell(Event::Judged {
             name: report.name.clone(),
             passed: report.verdict == Verdict::Passed,

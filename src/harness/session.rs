@@ -28,6 +28,8 @@ const WATCHED: [(&str, &str); 4] =
     [("v1", "Pod"), ("batch/v1", "Job"), ("v1", "Event"), ("v1", "PersistentVolumeClaim")];
 /// The namespace of objects that name none, as kubectl has it.
 pub(crate) const NAMESPACE: &str = "default";
+/// How long nothing happens when all has happened.
+const QUIET: Duration = Duration::from_secs(2);
 /// How long a log may still come after its container has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -172,6 +174,17 @@ impl Session {
             let states = |record| phases(record, self.began).into_iter().map(|entered| entered.phase).collect();
             records.map(|record| (record.name.to_string(), states(record))).collect()
         })
+    }
+
+    /// Waits until nothing has happened for a while, at most until `deadline`.
+    pub(crate) async fn quiet(&self, deadline: Instant) {
+        let mut view = self.observer.view();
+        while Instant::now() < deadline {
+            match tokio::time::timeout(QUIET, view.change()).await {
+                Ok(true) => (),
+                Ok(false) | Err(_) => return,
+            }
+        }
     }
 
     /// What the objects of the submission did, without what differs from run to run.

@@ -1,25 +1,15 @@
 //! What a task waits for: ends of other tasks, with `&&`, `||`, `!` and parentheses. Pure.
 //! Upstream rule: `workflow/common/ancestry.go` of argoproj/argo-workflows.
 
-use std::collections::BTreeMap;
-
 use tinderbox_api::workflows::{ContinueOn, DagTask};
 
-/// Ends of tasks after which others go on all the same, by the names of the tasks.
-pub(crate) type Continues<'a> = BTreeMap<&'a str, &'a ContinueOn>;
-
-/// What the tasks of a graph say of going on.
-pub(crate) fn continues(tasks: &[DagTask]) -> Continues<'_> {
-    tasks.iter().filter_map(|task| Some((task.name.as_str(), task.continue_on.as_ref()?))).collect()
-}
-
-/// The condition of a task, `dependencies` written as one.
-pub(crate) fn of(task: &DagTask, continues: &Continues<'_>) -> String {
+/// The condition of a task, `dependencies` written as one; `continues` gives ends of a task after which others go on all the same.
+pub(crate) fn of<'a>(task: &DagTask, continues: impl Fn(&str) -> Option<&'a ContinueOn>) -> String {
     if let Some(depends) = &task.depends {
         return depends.clone();
     }
     let one = |name: &String| {
-        let continue_on = continues.get(name.as_str()).copied().cloned().unwrap_or_default();
+        let continue_on = continues(name).cloned().unwrap_or_default();
         let mut ends = vec!["Succeeded", "Skipped", "Daemoned"];
         if continue_on.error == Some(true) {
             ends.push("Errored");
@@ -33,15 +23,15 @@ pub(crate) fn of(task: &DagTask, continues: &Continues<'_>) -> String {
     task.dependencies.iter().map(one).collect::<Vec<_>>().join(" && ")
 }
 
-/// The tasks that a condition names, each once.
-pub(crate) fn names(logic: &str) -> Vec<String> {
+/// The tasks that the condition of a task names, each once.
+pub(crate) fn names(task: &DagTask) -> Vec<String> {
+    let words = task.depends.as_deref().map(words);
+    let of_words = words.iter().flatten().filter(|word| is_name(word)).filter_map(|word| word.split('.').next());
+    let plain = task.dependencies.iter().filter(|_| words.is_none()).map(String::as_str);
     let mut found: Vec<String> = Vec::new();
-    for word in words(logic) {
-        if is_name(&word) {
-            let name = word.split('.').next().unwrap_or_default().to_owned();
-            if !found.contains(&name) {
-                found.push(name);
-            }
+    for name in of_words.chain(plain) {
+        if !found.iter().any(|known| known == name) {
+            found.push(name.to_owned());
         }
     }
     found
@@ -175,19 +165,23 @@ mod tests {
         ] {
             assert!(evaluate(logic, &mut ended).unwrap_err().contains(why), "{logic}");
         }
-        assert_eq!(names("(a.Failed || b-c) && !a"), ["a", "b-c"]);
     }
 
     #[test]
     fn dependencies_are_conditions() {
         let tasks: Vec<DagTask> = serde_json::from_value(serde_json::json!([
-            {"name": "a", "continueOn": {"failed": true}}, {"name": "b"}, {"name": "c", "dependencies": ["a", "b"]},
+            {"name": "a", "continueOn": {"failed": true}}, {"name": "b"}, {"name": "c", "dependencies": ["a", "b", "a"]},
+            {"name": "d", "depends": "(a.Failed || b-c) && !a"},
         ]))
         .unwrap();
+        let continues = |name: &str| tasks.iter().find(|task| task.name == name)?.continue_on.as_ref();
         assert_eq!(
-            of(&tasks[2], &continues(&tasks)),
-            "(a.Succeeded || a.Skipped || a.Daemoned || a.Failed) && (b.Succeeded || b.Skipped || b.Daemoned)"
+            of(&tasks[2], continues),
+            "(a.Succeeded || a.Skipped || a.Daemoned || a.Failed) && (b.Succeeded || b.Skipped || b.Daemoned) && \
+             (a.Succeeded || a.Skipped || a.Daemoned || a.Failed)"
         );
-        assert_eq!(of(&tasks[0], &continues(&tasks)), "");
+        assert_eq!(of(&tasks[0], continues), "");
+        assert_eq!(names(&tasks[2]), ["a", "b"]);
+        assert_eq!(names(&tasks[3]), ["a", "b-c"]);
     }
 }

@@ -116,12 +116,11 @@ pub(crate) fn tasks(tasks: &[DagTask]) -> Result<(), String> {
             ));
         }
     }
-    let continues = depends::continues(tasks);
     let mut left: Vec<(&str, Vec<String>)> = Vec::new();
     for task in tasks {
-        let logic = depends::of(task, &continues);
+        let logic = depends::of(task, |_| None);
         depends::evaluate(&logic, &mut |_, _| Some(true)).map_err(|why| format!("tasks.{} {why}", task.name))?;
-        let names = depends::names(&logic);
+        let names = depends::names(task);
         if let Some(unknown) = names.iter().find(|name| !seen.contains(name.as_str())) {
             return Err(format!("tasks.{} dependency '{unknown}' not defined", task.name));
         }

@@ -13,7 +13,7 @@ pub(super) async fn run(
     arguments: &cli::E2e,
     stop: impl Future<Output = ()>,
 ) -> Result<Exit, Error> {
-    let options = Options { scenarios: arguments.scenarios.clone(), keep: arguments.keep };
+    let options = Options { scenarios: arguments.scenarios.clone(), keep: arguments.keep, compared: false };
     if context.places.len() < 2 {
         consent::ask(context, &arguments.target).await?;
     }

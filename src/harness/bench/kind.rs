@@ -52,7 +52,7 @@ pub(super) async fn measure(project: &Project, talk: &Talk) -> Result<Vec<Figure
     let by_hand = by_hand?;
     talk.tell(Event::Step(format!("the same by `e2e {APP}`")));
     let silent = Talk::new(|_| {});
-    let options = Options { scenarios: vec![APP.to_owned()], keep: false };
+    let options = Options { scenarios: vec![APP.to_owned()], keep: false, compared: false };
     let ours = e2e::e2e(&project, &options, std::future::pending(), &silent).await?;
     if !ours.passed() {
         return Err(Error::Internal(format!("{APP} did not pass on kind")));

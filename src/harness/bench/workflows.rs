@@ -33,6 +33,8 @@ const NODES: [usize; 3] = [500, 1000, 2000];
 const PODS: [usize; 2] = [500, 1000];
 /// Tasks of a graph that wait for each other, one after the other: with more nodes, more of them are run side by side.
 const LAYERS: usize = 20;
+/// Tasks side by side in a deep graph: with more nodes, more of them wait for each other.
+const NARROW: usize = 2;
 /// The app that is the diamond, and how often it is run.
 const DIAMOND: &str = "hello-argo-workflows";
 const TIMES: usize = 7;
@@ -74,18 +76,27 @@ fn by_table(talk: &Talk) -> Result<Figure, Error> {
     let mut times = Vec::with_capacity(NODES.len());
     for nodes in NODES {
         talk.tell(Event::Step(format!("a graph of {nodes} nodes, by a table")));
-        let since = Instant::now();
-        let mut world = World::new(Timestamp::UNIX_EPOCH);
-        world.add(graph(nodes)).map_err(Error::Internal)?;
-        let run = world.run(&Table::default(), &[]).map_err(Error::Internal)?;
-        times.push(since.elapsed().as_secs_f64() * 1000.0);
-        let phase = run.workflows.first().and_then(|one| one.status.as_ref()).map(|status| status.phase);
-        if phase != Some(Phase::Succeeded) || run.pods.len() != nodes {
-            return Err(Error::Internal(format!("a graph of {nodes} nodes did not do what it should")));
-        }
+        times.push(played(nodes, nodes.div_ceil(LAYERS))?);
     }
+    talk.tell(Event::Step("deep graphs, by a table".to_owned()));
+    let deep = PODS.iter().map(|nodes| played(*nodes, NARROW)).collect::<Result<Vec<_>, Error>>()?;
     let what = "a graph of 1000 nodes that do nothing, on a runtime that is a table";
-    Ok(Figure::new("workflow-dag", what, times[1], "ms", 5000.0).told(each(&NODES, &times)))
+    let told = format!("{}; with {NARROW} side by side: {}", each(&NODES, &times), each(&PODS, &deep));
+    Ok(Figure::new("workflow-dag", what, times[1], "ms", 5000.0).told(told))
+}
+
+/// Plays a graph to its end; how long it took, in milliseconds.
+fn played(nodes: usize, width: usize) -> Result<f64, Error> {
+    let since = Instant::now();
+    let mut world = World::new(Timestamp::UNIX_EPOCH);
+    world.add(graph(nodes, width)).map_err(Error::Internal)?;
+    let run = world.run(&Table::default(), &[]).map_err(Error::Internal)?;
+    let took = since.elapsed().as_secs_f64() * 1000.0;
+    let phase = run.workflows.first().and_then(|one| one.status.as_ref()).map(|status| status.phase);
+    if phase != Some(Phase::Succeeded) || run.pods.len() != nodes {
+        return Err(Error::Internal(format!("a graph of {nodes} nodes did not do what it should")));
+    }
+    Ok(took)
 }
 
 async fn on_pods(cluster: &Cluster, talk: &Talk) -> Result<Figure, Error> {
@@ -106,9 +117,8 @@ fn each(nodes: &[usize], times: &[f64]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// A graph whose tasks wait for two of the layer before.
-fn graph(nodes: usize) -> Value {
-    let width = nodes.div_ceil(LAYERS);
+/// A graph whose tasks wait for two of the layer before; `width` of them are one.
+fn graph(nodes: usize, width: usize) -> Value {
     let task = |number: usize| {
         let (layer, place) = (number / width, number % width);
         let before = |next: usize| format!("t{}", (layer - 1) * width + (place + next) % width);
@@ -126,7 +136,7 @@ fn graph(nodes: usize) -> Value {
 
 /// Runs a graph in a cluster; how long it took.
 async fn through(cluster: &Cluster, nodes: usize) -> Result<Duration, Error> {
-    let wanted = typed(graph(nodes))?;
+    let wanted = typed(graph(nodes, nodes.div_ceil(LAYERS)))?;
     let all: Api<Workflow> = Api::default_namespaced(cluster.client.clone());
     let since = Instant::now();
     let name = all.create(&PostParams::default(), &wanted).await.map_err(Error::api("make a workflow"))?.name_any();

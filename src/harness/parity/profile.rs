@@ -70,36 +70,54 @@ pub fn as_list<S: Serializer>(profiles: &Profiles, serializer: S) -> Result<S::O
 /// The profiles of these objects, by UID.
 #[must_use]
 pub fn profiles(world: &World, uids: &BTreeSet<String>) -> Profiles {
+    let generated = Generated::of(world);
     let mut profiles = Profiles::new();
     for record in uids.iter().filter_map(|uid| world.records.get(uid)) {
-        let profile = profiles.entry(name(record)).or_default();
+        let profile = profiles.entry(name(record, &generated)).or_default();
         let object = record.object();
         let mut add = |aspect: Aspect, values: Vec<String>| profile.entry(aspect).or_default().extend(values);
         add(Aspect::Phases, history(record).into_iter().collect());
         add(Aspect::Containers, containers(object));
         add(Aspect::Conditions, conditions(object));
-        add(Aspect::Owners, owners(object));
+        add(Aspect::Owners, owners(object, &generated));
     }
     for (_, event) in world.of_kind("Event") {
         let event = event.object();
         let concerned = event["involvedObject"]["uid"].as_str().and_then(|uid| Some((uids.get(uid)?, uid)));
         if let Some(record) = concerned.and_then(|(_, uid)| world.records.get(uid)) {
             let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
-            let profile = profiles.entry(name(record)).or_default();
+            let profile = profiles.entry(name(record, &generated)).or_default();
             profile.entry(Aspect::Events).or_default().insert(format!("{} {}", text("type"), text("reason")));
         }
     }
     profiles
 }
 
+/// Names that the API made up, with what was asked for.
+struct Generated(Vec<(String, String)>);
+
+impl Generated {
+    fn of(world: &World) -> Self {
+        let one = |record: &Record| {
+            let given = record.object()["metadata"]["generateName"].as_str()?;
+            Some((record.name.name.clone(), format!("{given}*")))
+        };
+        Self(world.records.values().filter_map(one).collect())
+    }
+
+    /// A name that is one of them, or begins with one as a driver's does with its application's. What was asked for may begin with
+    /// another one in turn.
+    fn without(&self, name: &str) -> String {
+        let rest = |made: &str| name.strip_prefix(made).filter(|rest| rest.is_empty() || rest.starts_with('-'));
+        let found = self.0.iter().filter_map(|(made, given)| Some((made.len(), format!("{given}{}", rest(made)?))));
+        found.max().map_or_else(|| name.to_owned(), |(_, name)| self.without(&name))
+    }
+}
+
 /// Kind and name, what was generated in it replaced by `*`.
-fn name(record: &Record) -> String {
-    let metadata = &record.object()["metadata"];
-    let name = match metadata["generateName"].as_str() {
-        Some(given) => format!("{given}*"),
-        None => record.name.name.clone(),
-    };
-    format!("{}/{}", record.name.kind.to_lowercase(), without_chance(&without_hash(&name, record.object())))
+fn name(record: &Record, generated: &Generated) -> String {
+    let name = without_hash(&generated.without(&record.name.name), record.object());
+    format!("{}/{}", record.name.kind.to_lowercase(), without_chance(&name))
 }
 
 /// A name without the hash of the pod template: it stands for the same template, but each place computes it in its own way.
@@ -166,11 +184,15 @@ fn conditions(object: &Value) -> Vec<String> {
     .collect()
 }
 
-fn owners(object: &Value) -> Vec<String> {
+fn owners(object: &Value, generated: &Generated) -> Vec<String> {
     let all = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
     all.map(|owner| {
         let text = |field: &str| owner[field].as_str().unwrap_or_default();
-        format!("{}/{}", text("kind").to_lowercase(), without_chance(&without_hash(text("name"), object)))
+        format!(
+            "{}/{}",
+            text("kind").to_lowercase(),
+            without_chance(&without_hash(&generated.without(text("name")), object))
+        )
     })
     .collect()
 }
@@ -199,8 +221,8 @@ mod tests {
         let pod = json!({
             "kind": "Pod",
             "metadata": {
-                "name": "one-abcde", "generateName": "one-", "namespace": "jobs", "uid": "p",
-                "ownerReferences": [{"kind": "Job", "name": "one", "uid": "j"}],
+                "name": "one-x2x4z-abcde", "generateName": "one-x2x4z-", "namespace": "jobs", "uid": "p",
+                "ownerReferences": [{"kind": "Job", "name": "one-x2x4z", "uid": "j"}],
             },
             "status": {
                 "phase": "Failed",
@@ -218,6 +240,8 @@ mod tests {
             )
         };
         let mut world = World::default();
+        let job = json!({"kind": "Job", "metadata": {"name": "one-x2x4z", "generateName": "one-", "uid": "j"}});
+        world.records.insert("j".to_owned(), Record::of("Job", job));
         world.records.insert("p".to_owned(), Record::of("Pod", pod));
         world.records.insert("e".to_owned(), about("p", "Scheduled"));
         world.records.insert("f".to_owned(), about("another", "Killing"));
@@ -227,9 +251,9 @@ mod tests {
             (Aspect::Phases, set(&["Failed"])),
             (Aspect::Containers, set(&["a: exit code 1 (Error), 2 restarts", "b: ImagePullBackOff"])),
             (Aspect::Conditions, set(&["PodScheduled=True", "Ready=False (PodFailed)"])),
-            (Aspect::Owners, set(&["job/one"])),
+            (Aspect::Owners, set(&["job/one-*"])),
             (Aspect::Events, set(&["Normal Scheduled"])),
         ]);
-        assert_eq!(profiles, Profiles::from([("pod/one-*".to_owned(), expected)]));
+        assert_eq!(profiles, Profiles::from([("pod/one-*-*".to_owned(), expected)]));
     }
 }

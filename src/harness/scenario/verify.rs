@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Expectation, Expression, History, Scenario, Selection, logs, outputs};
 use crate::apply::finished;
 use crate::cluster::Cluster;
+use crate::e2e::Options;
 use crate::error::Error;
 use crate::event::Talk;
 use crate::explain::Explanation;
@@ -99,7 +100,7 @@ impl Clock {
     }
 }
 
-/// Runs a scenario on a cluster, and takes away what it brought unless `keep`.
+/// Runs a scenario on a cluster, and takes away what it brought unless it is to be kept.
 ///
 /// # Errors
 /// When its files cannot be read. What the cluster refuses is a failed scenario and not an error.
@@ -107,7 +108,7 @@ pub async fn verify(
     project: &Project,
     cluster: &Cluster,
     scenario: &Scenario,
-    keep: bool,
+    options: &Options,
     talk: &Talk,
 ) -> Result<ScenarioReport, Error> {
     let objects = objects_of(project, scenario)?;
@@ -129,6 +130,9 @@ pub async fn verify(
             report.objects = session.submitted();
             report.pods = session.pods();
             report.timelines = session.timelines();
+            if options.compared {
+                session.quiet(Instant::now() + SETTLES).await;
+            }
             report.profiles = session.profiles();
             if let Some(failed) = report.checks.iter().find(|check| !check.passed) {
                 let detail = failed.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
@@ -136,7 +140,7 @@ pub async fn verify(
             } else {
                 report.verdict = Verdict::Passed;
             }
-            if !keep {
+            if !options.keep {
                 if let Err(error) = session.clean().await {
                     report.verdict = Verdict::Failed;
                     let check = failed_check("nothing of the scenario stays", &error);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use tinderbox_api::workflows::{DagTask, NodePhase, NodeType};
+use tinderbox_api::workflows::{DagTask, NodePhase, NodeType, Template};
 
 use super::Operation;
 use super::call::{Call, Holder, Origin};
@@ -17,8 +17,8 @@ use crate::tags::{Scope, Unknown, fill};
 
 /// A task with what it waits for.
 pub(super) struct Task {
-    task: DagTask,
-    logic: String,
+    /// Its place among the template's.
+    at: usize,
     waits_for: Vec<String>,
     id: String,
     hooked: bool,
@@ -26,6 +26,7 @@ pub(super) struct Task {
 
 /// A graph that is gone through.
 pub(super) struct Graph {
+    template: Rc<Template>,
     tasks: BTreeMap<String, Task>,
     /// Tasks that are needed, those that others wait for first.
     order: Vec<String>,
@@ -34,6 +35,15 @@ pub(super) struct Graph {
 }
 
 impl Graph {
+    /// All tasks as the template says them.
+    fn said(&self) -> &[DagTask] {
+        self.template.dag.as_ref().map_or(&[], |dag| &dag.tasks)
+    }
+
+    fn unit(&self, task: &Task) -> Unit {
+        Unit::of_task(&self.said()[task.at])
+    }
+
     /// The tasks that these wait for, and those that they wait for, and so on.
     fn before<'a>(&'a self, names: impl IntoIterator<Item = &'a String>) -> BTreeSet<&'a str> {
         let mut found = BTreeSet::new();
@@ -85,13 +95,13 @@ impl Operation<'_> {
                 self.task(call, body, &id, &graph, task);
             }
             if task.hooked && self.node(&task.id).is_some() {
-                let unit = Unit::of_task(&task.task);
+                let unit = graph.unit(task);
                 let scope = self.task_scope(body, &graph, name, &hook_text(&unit));
                 let around = Call { origin: body.origin.clone(), ..call.clone() };
                 let done = self.hooks(&unit, &task.id, "tasks", &scope, &around, &id);
                 hooked.insert(name.clone(), done);
             }
-            let end = self.end_of(task, &ends);
+            let end = self.end_of(&graph, task, &ends);
             let over = end.is_some();
             ends.extend(end.map(|end| (name.clone(), end)));
             waiting |= !over || hooked.get(name) == Some(&false);
@@ -131,16 +141,13 @@ impl Operation<'_> {
         if body.origin != Origin::Local || call.holder.inline.is_some() {
             lint::tasks(&dag.tasks)?;
         }
-        let continues = depends::continues(&dag.tasks);
         let mut tasks = BTreeMap::new();
-        for task in &dag.tasks {
-            let logic = depends::of(task, &continues);
+        for (at, task) in dag.tasks.iter().enumerate() {
             let made = Task {
-                task: task.clone(),
-                waits_for: depends::names(&logic),
-                logic,
+                at,
+                waits_for: depends::names(task),
                 id: self.id(&format!("{}.{}", call.name, task.name)),
-                hooked: Unit::of_task(task).has_hooks(),
+                hooked: !task.hooks.is_empty() || task.on_exit.is_some(),
             };
             tasks.insert(task.name.clone(), made);
         }
@@ -153,7 +160,8 @@ impl Operation<'_> {
             let waited: BTreeSet<&String> = tasks.values().flat_map(|task| &task.waits_for).collect();
             targets = dag.tasks.iter().map(|task| task.name.clone()).filter(|name| !waited.contains(name)).collect();
         }
-        let mut graph = Graph { tasks, order: Vec::new(), targets, fail_fast: dag.fail_fast.unwrap_or(true) };
+        let template = body.template.clone();
+        let mut graph = Graph { template, tasks, order: Vec::new(), targets, fail_fast: dag.fail_fast.unwrap_or(true) };
         let mut needed = graph.before(&graph.targets);
         needed.extend(graph.targets.iter().map(String::as_str));
         let mut placed: BTreeSet<&str> = BTreeSet::new();
@@ -194,11 +202,14 @@ impl Operation<'_> {
                 _ => return None,
             })
         };
-        depends::evaluate(&task.logic, &mut ended).unwrap_or(false)
+        let all = graph.said();
+        let continues = |name: &str| all[graph.tasks.get(name)?.at].continue_on.as_ref();
+        depends::evaluate(&depends::of(&all[task.at], continues), &mut ended).unwrap_or(false)
     }
 
     fn omit(&mut self, call: &Call, id: &str, graph: &Graph, task: &Task) {
-        let child = self.child(call, &task.task.name, Holder::of_task(&task.task), id);
+        let said = &graph.said()[task.at];
+        let child = self.child(call, &said.name, Holder::of_task(said), id);
         let node = self.make(&child, NodeType::Skipped, NodePhase::Omitted, None);
         node.message = Some("omitted: depends condition not met".to_owned());
         self.connect(id, graph, task);
@@ -216,10 +227,10 @@ impl Operation<'_> {
     }
 
     /// How the branch that ends with a task ended, if it has: what was omitted ended as what it waited for.
-    fn end_of(&self, task: &Task, ends: &BTreeMap<String, NodePhase>) -> Option<NodePhase> {
+    fn end_of(&self, graph: &Graph, task: &Task, ends: &BTreeMap<String, NodePhase>) -> Option<NodePhase> {
         let node = self.node(&task.id).filter(|node| is_over(node))?;
         if node.phase != NodePhase::Omitted {
-            let continues = node.phase.is_failed() && Unit::of_task(&task.task).continues(node.phase);
+            let continues = node.phase.is_failed() && graph.unit(task).continues(node.phase);
             return Some(if continues { NodePhase::Succeeded } else { node.phase });
         }
         let before = task.waits_for.iter().filter_map(|before| ends.get(before));
@@ -230,7 +241,7 @@ impl Operation<'_> {
     fn ends(&self, graph: &Graph) -> BTreeMap<String, NodePhase> {
         let mut ends = BTreeMap::new();
         for name in &graph.order {
-            let end = self.end_of(&graph.tasks[name], &ends);
+            let end = self.end_of(graph, &graph.tasks[name], &ends);
             ends.extend(end.map(|end| (name.clone(), end)));
         }
         ends
@@ -256,8 +267,8 @@ impl Operation<'_> {
         {
             return;
         }
-        let unit = Unit::of_task(&task.task);
-        let scope = self.task_scope(body, graph, &unit.name, &text_of(&task.task));
+        let unit = graph.unit(task);
+        let scope = self.task_scope(body, graph, &unit.name, &text_of(&graph.said()[task.at]));
         let origin_call = Call { origin: body.origin.clone(), ..call.clone() };
         if unit.is_many() {
             self.task_group(&origin_call, id, graph, (task, &unit), &scope);
