@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tinderbox::beside::JobNamespaces;
 use tinderbox::providers::ProviderName;
 
 pub(crate) use dashboards::DashboardsAction;
@@ -427,6 +428,9 @@ pub(crate) struct Beside {
     /// The only namespace that it looks at.
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
+    /// Whose applications the Spark operator serves: the section `sparkOperator` of `tinderbox.yaml` as JSON.
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = serde_json::from_str::<JobNamespaces>)]
+    pub(crate) jobs: JobNamespaces,
 }
 
 /// `reaper`.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector as TypedSelector;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::names;
@@ -13,9 +14,24 @@ use crate::names;
 #[error("{0}")]
 pub struct SelectorError(String);
 
-/// All requirements must hold; none is "everything".
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// All requirements must hold; none is "everything". It is serialized in the query form.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LabelSelector(Vec<Requirement>);
+
+impl TryFrom<String> for LabelSelector {
+    type Error = SelectorError;
+
+    fn try_from(text: String) -> Result<Self, SelectorError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<LabelSelector> for String {
+    fn from(selector: LabelSelector) -> Self {
+        selector.to_string()
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Requirement {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tinderbox_platform as platform;
-pub use tinderbox_platform::Work;
+pub use tinderbox_platform::{JobNamespaces, Work};
 use tinderbox_providers::aside::Aside;
 use tinderbox_providers::embedded::process::Identity;
 use tinderbox_providers::{Folder, Provider};
@@ -28,11 +28,16 @@ pub(crate) fn of(place: &impl Provider) -> Option<Aside> {
     (!place.abilities().platform).then(|| Aside::new(place.folder(), PART))
 }
 
+/// Whose applications the Spark operator serves, as the verb takes it.
+pub(crate) fn say(jobs: &JobNamespaces) -> [String; 2] {
+    ["--jobs".to_owned(), serde_json::to_string(jobs).unwrap_or_default()]
+}
+
 /// Becomes that process, until it is told to end or its cluster is gone.
 ///
 /// # Errors
 /// When the cluster's kubeconfig cannot be used, or its accounts are not there.
-pub async fn serve(folder: &Folder, work: platform::Work<'_>) -> Result<(), Error> {
+pub async fn serve(folder: &Folder, work: platform::Work<'_>, jobs: JobNamespaces) -> Result<(), Error> {
     let aside = Aside::new(folder, PART);
     aside.enter()?;
     let path = folder.kubeconfig();
@@ -47,7 +52,7 @@ pub async fn serve(folder: &Folder, work: platform::Work<'_>) -> Result<(), Erro
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
     let identity = identity().map_err(Error::file("read", "/proc/self"))?;
-    platform::beside(&config, folder.path(), &identity, work, &tracker, &token).await?;
+    platform::beside(&config, folder.path(), &identity, work, jobs, &tracker, &token).await?;
     aside.ready();
     tracing::info!(identity, "ready");
     loop {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use tinderbox_api::pools::Nodes;
 use tinderbox_gitops::kustomize::FILES;
 use tinderbox_gitops::source::Repository;
+use tinderbox_platform::JobNamespaces;
 use tinderbox_providers::embedded::{Embedded, NativeImage, Settings};
 use tinderbox_providers::existing::{self, Choice, Existing, ExistingConfig};
 use tinderbox_providers::kind::{self, Kind, KindConfig};
@@ -32,6 +33,8 @@ pub struct Config {
     pub kind: KindConfig,
     /// Clusters that somebody else has made.
     pub existing: ExistingConfig,
+    /// Whose applications the Spark operator serves.
+    pub spark_operator: JobNamespaces,
 }
 
 /// A project and the cluster that is meant.
@@ -183,6 +186,7 @@ impl Project {
             nodes: self.config.nodes.clone(),
             project: self.platform(ProviderName::Embedded).map(|_| self.root.clone()),
             bare: self.flavour == Flavour::None,
+            spark_operator: self.config.spark_operator.clone(),
             started_by: verb.to_owned(),
         };
         Ok(Embedded::new(&self.home, &self.cluster, settings)?)

@@ -207,7 +207,9 @@ pub async fn up(
             let limit = scope.namespace.iter().flat_map(|name| ["--namespace".to_owned(), name.clone()]);
             let tree = (!platform.children.is_empty()).then(|| project.root.display().to_string());
             let tree = tree.into_iter().flat_map(|root| ["--project".to_owned(), root]);
-            process.start(&limit.chain(tree).collect::<Vec<_>>()).await?;
+            // In one namespace there is nothing to choose, nor a right to look at labels of namespaces.
+            let jobs = scope.namespace.is_none().then(|| beside::say(&project.config.spark_operator));
+            process.start(&limit.chain(tree).chain(jobs.into_iter().flatten()).collect::<Vec<_>>()).await?;
         }
         if !platform.children.is_empty() {
             talk.tell(Event::Step("syncing the platform".to_owned()));

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::account::{self, Account, AccountError};
-use crate::{ACCOUNTS, APPLICATION_CONTROLLER, Metrics, SPARK_OPERATOR, gitops, spawn};
+use crate::{ACCOUNTS, APPLICATION_CONTROLLER, JobNamespaces, Metrics, SPARK_OPERATOR, gitops, spawn};
 
 /// The lease that says which of several processes works.
 const LEASE: &str = "tinderbox-platform";
@@ -32,7 +32,7 @@ pub enum Work<'a> {
 }
 
 /// Starts contending for the work on the cluster behind `config`, with the administrator's credentials in it; `identity` is no other
-/// process's. Tokens are kept in `dir`. It runs on `tracker` until `token` is cancelled.
+/// process's. Of what it sees the Spark operator serves `jobs`. Tokens are kept in `dir`. It runs on `tracker` until `token` is cancelled.
 ///
 /// # Errors
 /// When an account is not there that should be, or no token is given for it.
@@ -41,6 +41,7 @@ pub async fn beside(
     dir: &Path,
     identity: &str,
     work: Work<'_>,
+    jobs: JobNamespaces,
     tracker: &TaskTracker,
     token: &CancellationToken,
 ) -> Result<(), AccountError> {
@@ -71,6 +72,7 @@ pub async fn beside(
         let work = |leading: CancellationToken| {
             let (mut clients, accounts, namespaces) = (clients.clone(), accounts.clone(), namespaces.clone());
             let (leader, tree, spawned, whole) = (leader.clone(), tree.clone(), spawned.clone(), token.clone());
+            let jobs = jobs.clone();
             async move {
                 let (parts, metrics) = (TaskTracker::new(), Metrics::default());
                 if let Some(project) = tree {
@@ -80,7 +82,7 @@ pub async fn beside(
                     clients.wait(&accounts, &spawned, &whole).await;
                     let known = clients.known;
                     let client = |account: Account| known[account.name].clone();
-                    spawn(client, Clock::system(), &namespaces, &metrics, &parts, &leading);
+                    spawn(client, Clock::system(), &namespaces, &jobs, &metrics, &parts, &leading);
                 };
                 tokio::select! {
                     () = rest => (),

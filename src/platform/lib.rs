@@ -11,7 +11,7 @@ use kube::Client;
 use tinderbox_client::Clock;
 use tinderbox_client::metrics::Registry;
 pub use tinderbox_monitoring as monitoring;
-pub use tinderbox_spark::run_at;
+pub use tinderbox_spark::{JobNamespaces, run_at};
 pub use tinderbox_workflows as workflows;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,17 +52,20 @@ pub struct Metrics {
 }
 
 /// Starts every part that serves jobs, each with the client that `client` gives for its account, and its numbers in `metrics`; they run on `tracker`
-/// until `token` is cancelled. A part whose kinds are not defined yet waits for them. They look at these namespaces alone, or at all when none is named.
+/// until `token` is cancelled. A part whose kinds are not defined yet waits for them. They look at these namespaces alone, or at all when none is
+/// named; of these the Spark operator serves `jobs`.
 pub fn spawn(
     client: impl Fn(Account) -> Client,
     clock: Clock,
     namespaces: &[String],
+    jobs: &JobNamespaces,
     metrics: &Metrics,
     tracker: &TaskTracker,
     token: &CancellationToken,
 ) {
     let spark = tinderbox_spark::Config {
         namespaces: namespaces.to_vec(),
+        jobs: jobs.clone(),
         metrics: metrics.spark.clone(),
         ..tinderbox_spark::Config::new(clock.clone())
     };

@@ -4,12 +4,14 @@
 mod controller;
 pub mod defaults;
 mod metrics;
+mod namespaces;
 mod schedule;
 pub mod submission;
 pub mod validation;
 
 use futures::FutureExt;
 use kube::Client;
+pub use namespaces::JobNamespaces;
 pub use schedule::run_at;
 use tinderbox_client::metrics::Registry;
 use tinderbox_client::runner::see_out;
@@ -26,8 +28,10 @@ pub struct Config {
     pub user: String,
     /// URL of the API, as spark-submit takes it; drivers find the API by their own configuration.
     pub master: String,
-    /// The namespaces that it works in; every one, when there is none.
+    /// The namespaces that it looks at; every one, when there is none.
     pub namespaces: Vec<String>,
+    /// Whose applications it serves, of those that it sees.
+    pub jobs: JobNamespaces,
     /// Where it is counted what is done.
     pub metrics: Registry,
 }
@@ -41,6 +45,7 @@ impl Config {
             user: "spark".to_owned(),
             master: "k8s://https://kubernetes.default.svc:443".to_owned(),
             namespaces: Vec::new(),
+            jobs: JobNamespaces::default(),
             metrics: Registry::new(),
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn platform(common: &cli::Common, arguments: &cli::Beside) -> Exit {
     let work = async {
         let folder =
             Folder::new(arguments.state.parent().unwrap_or(Path::new("/")), &common.name).map_err(Error::from)?;
-        beside::serve(&folder, what).await
+        beside::serve(&folder, what, arguments.jobs.clone()).await
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let done = match runtime {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tinderbox_api::pools::Nodes;
 use tinderbox_kubelet::image::NativeImage;
+use tinderbox_platform::JobNamespaces;
 
 use super::process::Identity;
 use crate::Error;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub project: Option<PathBuf>,
     /// A bare Kubernetes: none of our controllers of custom resources runs, so that others can be installed.
     pub bare: bool,
+    /// Whose applications the Spark operator serves.
+    pub spark_operator: JobNamespaces,
     /// The verb that made the cluster; `e2e` removes only what `e2e` made.
     pub started_by: String,
 }

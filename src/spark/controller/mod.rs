@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::metrics::Metrics;
+use crate::namespaces::Gate;
 use crate::{Config, metrics};
 use members::Members;
 use observed::Observed;
@@ -37,6 +38,7 @@ struct View {
     pods: Cache<Pod>,
     services: Cache<Service>,
     members: Members,
+    gate: Gate,
 }
 
 /// Runs the controller until cancelled.
@@ -46,6 +48,7 @@ pub(crate) async fn run(caches: Caches, applier: Applier, config: Config, token:
         pods: caches.get_within(),
         services: caches.get_within(),
         members: Members::default(),
+        gate: Gate::new(&config.jobs, &caches),
     };
     let queue = metrics::queue(&config, "sparkapplication", CONCURRENCY);
     let counts = Metrics::new(&config.metrics, config.clock.clone());
@@ -91,6 +94,10 @@ async fn reconcile(key: ObjectKey, view: View, applier: Arc<Applier>, config: Ar
     let Some(observed) = Observed::of(&key, &view) else {
         return Ok(Action::Done);
     };
+    // What was begun is followed to its end.
+    if observed.app.status.is_none() && !view.gate.admits(&key.namespace).await? {
+        return Ok(Action::Done);
+    }
     let now = config.clock.now();
     let turn = plan::plan(&observed, &config, Uuid::new_v4(), now);
     let submits = turn.submits;

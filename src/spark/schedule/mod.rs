@@ -13,6 +13,7 @@ use tinderbox_client::runner::Action;
 use tinderbox_client::{Applier, Cache, Caches, Clock, ObjectKey, Result, Runner};
 use tokio_util::sync::CancellationToken;
 
+use crate::namespaces::Gate;
 use crate::{Config, metrics};
 
 /// Schedules that are looked at side by side.
@@ -39,9 +40,12 @@ pub(crate) async fn run(caches: Caches, applier: Applier, config: Config, token:
     });
     schedules.synced().await?;
     apps.synced().await?;
+    let gate = Gate::new(&config.jobs, &caches);
     let applier = Arc::new(applier);
     let runner = Runner { name: "scheduled spark applications", queue, concurrency: CONCURRENCY, token };
-    runner.run(move |key| reconcile(key, schedules.clone(), apps.clone(), applier.clone(), clock.clone())).await;
+    runner
+        .run(move |key| reconcile(key, schedules.clone(), apps.clone(), gate.clone(), applier.clone(), clock.clone()))
+        .await;
     Ok(())
 }
 
@@ -49,12 +53,16 @@ async fn reconcile(
     key: ObjectKey,
     schedules: Cache<ScheduledSparkApplication>,
     apps: Cache<SparkApplication>,
+    gate: Gate,
     applier: Arc<Applier>,
     clock: Clock,
 ) -> Result<Action> {
     let Some(scheduled) = schedules.get(&key) else {
         return Ok(Action::Done);
     };
+    if scheduled.status.is_none() && !gate.admits(&key.namespace).await? {
+        return Ok(Action::Done);
+    }
     let mut runs = apps.in_namespace(&scheduled.namespace().unwrap_or_default());
     runs.retain(|app| child::is_of(&scheduled, app));
     Ok(applier.apply(plan::plan(&scheduled, runs, clock.now())).await?.into())

@@ -15,7 +15,7 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher::watch_object;
 use serde_json::{Value, json};
 use tinderbox_api::spark::{SparkApplication, State, labels};
-use tinderbox_platform::Account;
+use tinderbox_platform::{Account, JobNamespaces};
 use tokio_util::sync::CancellationToken;
 
 use crate::node::EXIT;
@@ -32,13 +32,18 @@ fn operate(world: &World) -> CancellationToken {
     operate_in(world, &[])
 }
 
-/// The same, for these namespaces alone.
+/// The same, which looks at these namespaces alone.
 fn operate_in(world: &World, namespaces: &[&str]) -> CancellationToken {
+    operate_for(world, namespaces, &JobNamespaces::default())
+}
+
+/// The same, which serves these jobs alone.
+fn operate_for(world: &World, namespaces: &[&str], jobs: &JobNamespaces) -> CancellationToken {
     let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
     let token = world.token.child_token();
     let client = |account: Account| world.client_of(&account);
     let metrics = tinderbox_platform::Metrics::default();
-    tinderbox_platform::spawn(client, world.clock.clone(), &namespaces, &metrics, &world.tracker, &token);
+    tinderbox_platform::spawn(client, world.clock.clone(), &namespaces, jobs, &metrics, &world.tracker, &token);
     token
 }
 

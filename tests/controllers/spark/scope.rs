@@ -2,11 +2,14 @@
 
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
+use tinderbox_api::selector::LabelSelector;
 use tinderbox_api::spark::{SparkApplication, State};
+use tinderbox_platform::JobNamespaces;
 
-use super::{application, define, operate, operate_in, state};
+use super::{application, define, operate, operate_for, operate_in, state};
+use crate::node::EXIT;
 use crate::world::{World, from, until_in};
 
 /// The operator's manifests, an application in each of these namespaces, made in this order, and rights in those of them that `rights` names,
@@ -14,6 +17,13 @@ use crate::world::{World, from, until_in};
 async fn world_of(namespaces: &[&str], rights: &[&str]) -> World {
     let world = World::with_manual_clock().await;
     define(&world).await;
+    limit(&world, rights).await;
+    fill(&world, namespaces).await;
+    world
+}
+
+/// Takes the operator's rights away but for these namespaces.
+async fn limit(world: &World, rights: &[&str]) {
     let bindings: Api<ClusterRoleBinding> = Api::all(world.client.clone());
     bindings.delete("spark-operator", &DeleteParams::default()).await.unwrap();
     for namespace in rights {
@@ -22,17 +32,33 @@ async fn world_of(namespaces: &[&str], rights: &[&str]) -> World {
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "spark-operator"},
             "subjects": [{"kind": "ServiceAccount", "name": "spark-operator", "namespace": "spark-operator"}],
         });
-        make_namespace(&world, namespace).await;
+        make_namespace(world, namespace).await;
         let bindings: Api<RoleBinding> = Api::namespaced(world.client.clone(), namespace);
         bindings.create(&PostParams::default(), &from(binding)).await.unwrap();
     }
+}
+
+/// An application in each of these namespaces.
+async fn fill(world: &World, namespaces: &[&str]) {
     for namespace in namespaces {
-        make_namespace(&world, namespace).await;
+        make_namespace(world, namespace).await;
         let accounts: Api<ServiceAccount> = Api::namespaced(world.client.clone(), namespace);
         accounts.create(&PostParams::default(), &from(json!({"metadata": {"name": "spark"}}))).await.unwrap();
-        apps(&world, namespace).create(&PostParams::default(), &from(application(json!({})))).await.unwrap();
+        submit(world, namespace, "pi").await;
     }
-    world
+}
+
+async fn submit(world: &World, namespace: &str, name: &str) {
+    let mut app = application(json!({}));
+    app["metadata"]["name"] = name.into();
+    apps(world, namespace).create(&PostParams::default(), &from(app)).await.unwrap();
+}
+
+/// Gives a namespace's label `spark` this value, or takes it away.
+async fn label(world: &World, namespace: &str, value: Option<&str>) {
+    let namespaces: Api<Namespace> = Api::all(world.client.clone());
+    let labels = json!({"metadata": {"labels": {"spark": value}}});
+    namespaces.patch(namespace, &PatchParams::default(), &Patch::Merge(labels)).await.unwrap();
 }
 
 async fn make_namespace(world: &World, name: &str) {
@@ -49,13 +75,22 @@ fn apps(world: &World, namespace: &str) -> Api<SparkApplication> {
 
 /// Waits until the application there runs, submitted once.
 async fn runs(world: &World, namespace: &str) {
-    let app = until_in(apps(world, namespace), "pi", |app: &SparkApplication| state(app) == State::Running).await;
+    runs_as(world, namespace, "pi").await;
+}
+
+async fn runs_as(world: &World, namespace: &str, name: &str) {
+    let app = until_in(apps(world, namespace), name, |app: &SparkApplication| state(app) == State::Running).await;
     assert_eq!(app.status.unwrap().submission_attempts, 1, "{namespace}");
+}
+
+/// Nobody took up the application of this name.
+async fn assert_waits(world: &World, namespace: &str, name: &str) {
+    assert!(apps(world, namespace).get(name).await.unwrap().status.is_none(), "{namespace}/{name}");
 }
 
 /// Nothing was done about the application there.
 async fn assert_untouched(world: &World, namespace: &str) {
-    assert!(apps(world, namespace).get("pi").await.unwrap().status.is_none(), "{namespace}");
+    assert_waits(world, namespace, "pi").await;
     let pods: Api<Pod> = Api::namespaced(world.client.clone(), namespace);
     assert_eq!(pods.list(&ListParams::default()).await.unwrap().items.len(), 0, "{namespace}");
 }
@@ -106,4 +141,51 @@ async fn without_names_every_namespace_is_worked_in_also_one_that_comes_later() 
     accounts.create(&PostParams::default(), &from(json!({"metadata": {"name": "spark"}}))).await.unwrap();
     apps(&world, "late").create(&PostParams::default(), &from(application(json!({})))).await.unwrap();
     runs(&world, "late").await;
+}
+
+#[tokio::test]
+async fn labelled_namespaces_are_served_and_one_that_is_labelled_later_from_then_on() {
+    let world = World::with_manual_clock().await;
+    define(&world).await;
+    make_namespace(&world, "one").await;
+    label(&world, "one", Some("served")).await;
+    fill(&world, &["named", "plain", "one"]).await;
+    let jobs = JobNamespaces {
+        namespaces: vec!["named".to_owned()],
+        namespace_selector: LabelSelector::parse("spark in (served)").unwrap(),
+    };
+    let first = operate_for(&world, &[], &jobs);
+    runs(&world, "one").await;
+    runs(&world, "named").await;
+    assert_untouched(&world, "plain").await;
+
+    // What was there before the label waits until it changes; what comes after it is served.
+    label(&world, "plain", Some("served")).await;
+    submit(&world, "plain", "second").await;
+    runs_as(&world, "plain", "second").await;
+    assert_waits(&world, "plain", "pi").await;
+    let change = json!({"spec": {"arguments": ["20"]}});
+    apps(&world, "plain").patch("pi", &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    runs(&world, "plain").await;
+
+    // What was begun is followed to its end, whatever the label says then; what comes after it is not taken up.
+    label(&world, "one", None).await;
+    first.cancel();
+    operate_for(&world, &[], &jobs);
+    submit(&world, "one", "third").await;
+    let pods: Api<Pod> = Api::namespaced(world.client.clone(), "one");
+    let ends = json!({"metadata": {"annotations": {EXIT: "0"}}});
+    pods.patch("pi-driver", &PatchParams::default(), &Patch::Merge(ends)).await.unwrap();
+    until_in(apps(&world, "one"), "pi", |app: &SparkApplication| state(app) == State::Completed).await;
+    submit(&world, "named", "fourth").await;
+    runs_as(&world, "named", "fourth").await;
+    assert_waits(&world, "one", "third").await;
+}
+
+#[test]
+fn a_selector_that_is_none_is_refused() {
+    let read = |selector: &str| serde_json::from_value::<JobNamespaces>(json!({"namespaceSelector": selector}));
+    let told = read("spark in served").unwrap_err().to_string();
+    assert!(told.contains("spark in served"), "{told}");
+    assert!(read("spark in (served), !closed").is_ok());
 }

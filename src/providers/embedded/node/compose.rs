@@ -135,7 +135,8 @@ impl Cluster {
             &token,
         );
         if !settings.bare {
-            tinderbox_platform::spawn(account, Clock::system(), &[], &metrics, &controllers, &token);
+            let jobs = &settings.spark_operator;
+            tinderbox_platform::spawn(account, Clock::system(), &[], jobs, &metrics, &controllers, &token);
         }
         exporters::serve(exporting, metrics, &caches, &controllers, &token)?;
         let node = node_name(folder.name());
