@@ -429,8 +429,12 @@ pub(crate) struct Beside {
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
     /// Whose applications the Spark operator serves: the section `sparkOperator` of `tinderbox.yaml` as JSON.
-    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = serde_json::from_str::<JobNamespaces>)]
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = jobs)]
     pub(crate) jobs: JobNamespaces,
+}
+
+fn jobs(text: &str) -> serde_json::Result<JobNamespaces> {
+    serde_json::from_str(text)
 }
 
 /// `reaper`.

@@ -27,6 +27,7 @@ pub mod explain;
 pub mod export;
 mod follow;
 pub mod gitops;
+pub mod grafana;
 mod history;
 pub mod image;
 mod images;

@@ -9,6 +9,7 @@ mod demo;
 mod existing;
 mod explain;
 mod gitops;
+mod grafana;
 mod images;
 mod ingress;
 mod interrupts;

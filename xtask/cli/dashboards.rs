@@ -14,4 +14,10 @@ pub(crate) enum DashboardsAction {
         #[arg(long, value_name = "SERVICE", default_value = tinderbox::dashboards::PROMETHEUS)]
         prometheus: String,
     },
+    /// Bring the dashboards into a Grafana, over what it has of the same uid.
+    Import {
+        /// URL of the Grafana, instead of GRAFANA_URL; the token is taken from GRAFANA_TOKEN.
+        #[arg(value_name = "URL")]
+        grafana: Option<String>,
+    },
 }

@@ -1,6 +1,7 @@
-//! What `dashboards check` found, as text.
+//! What `dashboards` found and did, as text.
 
 use tinderbox::dashboards::{Answer, DashboardsReport};
+use tinderbox::grafana::ImportReport;
 
 use super::table;
 
@@ -30,4 +31,15 @@ pub(crate) fn dashboards(report: &DashboardsReport) -> String {
         count(Answer::UpstreamOnly),
     ));
     text
+}
+
+/// The table of dashboards that a Grafana took or not.
+pub(crate) fn imported(report: &ImportReport) -> String {
+    let rows = report.dashboards.iter().map(|one| {
+        let version = one.version.map(|version| version.to_string()).unwrap_or_default();
+        let what = one.why.clone().or_else(|| one.url.clone()).unwrap_or_default();
+        let state = if one.why.is_none() { "imported" } else { "refused" };
+        [one.title.clone(), state.to_owned(), version, what].to_vec()
+    });
+    table(&["DASHBOARD", "STATE", "VERSION", "URL"], rows)
 }

@@ -23,7 +23,7 @@ use tinderbox::snapshot::{RestoreReport, SaveReport};
 use tinderbox::status::{Line, StatusReport};
 use tinderbox::up::{DownReport, UpPlan, UpReport};
 
-pub(crate) use dashboards::dashboards;
+pub(crate) use dashboards::{dashboards, imported};
 pub(crate) use gitops::{app, diff, rendered, synced, verified};
 pub(crate) use runs::{e2e, everywhere, inquiry, run};
 pub(crate) use workflows::{linted, tested, workflow, workflows};
