@@ -41,6 +41,7 @@ mod moment;
 pub mod nodes;
 mod observe;
 pub mod parity;
+mod preflight;
 pub mod project;
 mod pulse;
 pub mod reaper;

@@ -17,6 +17,7 @@ use crate::kin::{self, PodReport, millis};
 use crate::manifest::{self, Object};
 use crate::moment;
 use crate::observe::{Record, World};
+use crate::preflight;
 use crate::project::Project;
 use crate::session::{Session, Submitted};
 use crate::template;
@@ -116,6 +117,7 @@ pub(crate) async fn follow(
             Some(moment) => vec![moment::prepare(cluster, objects, moment, talk).await?],
             None => template::with_run(objects, parameters, Timestamp::now())?,
         };
+        preflight::look(cluster, &objects, talk).await?;
         Session::submit(cluster, objects, &[], talk).await
     };
     let session = tokio::select! {

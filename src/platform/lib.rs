@@ -11,6 +11,7 @@ use kube::Client;
 use tinderbox_client::Clock;
 use tinderbox_client::metrics::Registry;
 pub use tinderbox_monitoring as monitoring;
+pub use tinderbox_spark as spark;
 pub use tinderbox_spark::{JobNamespaces, run_at};
 pub use tinderbox_workflows as workflows;
 use tokio_util::sync::CancellationToken;

@@ -145,3 +145,79 @@ fn what_the_api_rejects_is_told_with_the_field_and_its_place() {
     "#);
     assert_eq!(cluster.kubectl(&["get", "pods", "-o", "name"]).succeeded(), "");
 }
+
+/// Applications of which each has a fault, and one that only is too large.
+const DOOMED: &str = r#"apiVersion: v1
+kind: ServiceAccount
+metadata: {name: poor, namespace: spark-jobs}
+---
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: SparkApplication
+metadata: {name: nobody, namespace: spark-jobs}
+spec:
+  type: Python
+  sparkVersion: 4.0.1
+  image: apache/spark:4.0.1
+  mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py
+  driver:
+    serviceAccount: nobody
+    memory: 900g
+  executor: {coreRequest: "700"}
+---
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: SparkApplication
+metadata: {name: poor, namespace: spark-jobs}
+spec:
+  type: Python
+  sparkVersion: 4.0.1
+  image: apache/spark:4.0.1
+  mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py
+  driver: {serviceAccount: poor}
+  executor: {}
+---
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: ScheduledSparkApplication
+metadata: {name: never, namespace: spark-jobs}
+spec:
+  schedule: "61 * * * *"
+  timeZone: Mars/Olympus
+  template:
+    type: Scala
+    sparkVersion: 4.0.1
+    image: apache/spark:4.0.1
+    mainApplicationFile: local:///opt/spark/examples/jars/spark-examples.jar
+    mainClass: org.apache.spark.examples.SparkPi
+    sparkConf:
+      spark.master: local
+    driver: {serviceAccount: hello-spark-operator-driver}
+    executor: {}
+"#;
+
+#[test]
+fn what_cannot_succeed_is_not_submitted() {
+    let cluster = Cluster::new("doomed");
+    cluster.run(&["up"]).succeeded();
+    cluster.write("doomed.yaml", DOOMED);
+    let told = cluster.run(&["run", "doomed.yaml"]).failed(2);
+    let told: Vec<&str> = told.lines().collect();
+    let (warned, refused): (Vec<&str>, Vec<&str>) = told.iter().partition(|line| line.contains("the largest node"));
+    let nodes = cluster.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].status.allocatable.memory}"]).succeeded();
+    assert!(
+        warned
+            .iter()
+            .any(|line| line.contains(&format!("its driver asks for 1260Gi memory, and the largest node has {nodes}"))),
+        "{told:?}"
+    );
+    assert!(warned.iter().any(|line| line.contains("its executor asks for 700 cpu")), "{told:?}");
+    insta::assert_snapshot!(refused.join("\n"), @r#"
+    error: this cannot succeed, and is not submitted:
+      doomed.yaml:14:5: the ServiceAccount nobody is not there in the namespace spark-jobs
+      doomed.yaml:26:12: a driver cannot act as the ServiceAccount poor: in the namespace spark-jobs it may not create pods, get pods, list pods, watch pods, delete pods, deletecollection pods, create configmaps, deletecollection configmaps, list persistentvolumeclaims, deletecollection persistentvolumeclaims, deletecollection services; give it a Role that says so
+      doomed.yaml:33:3: the schedule "61 * * * *" cannot be read: end of range (61) above maximum (59): 61
+      doomed.yaml:34:3: there is no time zone "Mars/Olympus"
+      doomed.yaml:35:3: sparkConf key "spark.master" is not allowed: this value is managed by the operator
+    "#);
+    let kinds = "sparkapplications,scheduledsparkapplications,serviceaccounts";
+    let there = cluster.kubectl(&["get", kinds, "-n", "spark-jobs", "-o", "name"]).succeeded();
+    assert!(!["nobody", "poor", "never"].iter().any(|name| there.contains(name)), "{there}");
+}

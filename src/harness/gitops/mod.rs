@@ -18,4 +18,5 @@ pub use place::{Child, Plan, expand};
 pub use render::{RenderReport, Rendered, render};
 pub(crate) use settle::settle;
 pub use sync::{Outcome, SyncReport, Synced, follow, rollback, sync};
+pub(crate) use verify::driver_lacks;
 pub use verify::{Fault, VerifyReport, verify};

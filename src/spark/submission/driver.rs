@@ -71,17 +71,18 @@ fn factor(key: &str, text: &str) -> Result<f64, Refusal> {
     }
 }
 
-/// Heap and overhead in MiB.
-fn memory(conf: &Conf, kind: Kind) -> Result<i64, Refusal> {
-    let heap = mebibytes(conf.get("spark.driver.memory").unwrap_or("1g"))?;
-    let overhead = match (conf.get("spark.driver.memoryOverhead"), conf.get("spark.driver.memoryOverheadFactor")) {
+/// Heap and overhead of the driver or an executor, in MiB.
+pub(super) fn memory(conf: &Conf, kind: Kind, part: &str) -> Result<i64, Refusal> {
+    let key = |name: &str| format!("spark.{part}.{name}");
+    let heap = mebibytes(conf.get(&key("memory")).unwrap_or("1g"))?;
+    let overhead = match (conf.get(&key("memoryOverhead")), conf.get(&key("memoryOverheadFactor"))) {
         (Some(text), _) => mebibytes(text)?,
         (None, said) => {
             let factor = match said {
-                Some(text) => factor("spark.driver.memoryOverheadFactor", text)?,
+                Some(text) => factor(&key("memoryOverheadFactor"), text)?,
                 None => overhead_factor(conf, kind)?,
             };
-            let least = conf.get("spark.driver.minMemoryOverhead").map_or(Ok(OVERHEAD_MIN), mebibytes)?;
+            let least = conf.get(&key("minMemoryOverhead")).map_or(Ok(OVERHEAD_MIN), mebibytes)?;
             #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "as in Spark")]
             let share = (factor * heap as f64) as i64;
             share.max(least)
@@ -93,7 +94,7 @@ fn memory(conf: &Conf, kind: Kind) -> Result<i64, Refusal> {
 fn resources(conf: &Conf, kind: Kind, have: Option<ResourceRequirements>) -> Result<ResourceRequirements, Refusal> {
     let mut resources = have.unwrap_or_default();
     let requests = resources.requests.get_or_insert_default();
-    let memory = Quantity(format!("{}Mi", memory(conf, kind)?));
+    let memory = Quantity(format!("{}Mi", memory(conf, kind, "driver")?));
     let cores = conf.get("spark.kubernetes.driver.request.cores").or_else(|| conf.get("spark.driver.cores"));
     requests.insert("cpu".to_owned(), Quantity(cores.unwrap_or("1").to_owned()));
     requests.insert("memory".to_owned(), memory.clone());

@@ -21,6 +21,17 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// One that is never used: what is made with it shows what would be.
+    #[must_use]
+    pub fn rehearsal() -> Self {
+        Self {
+            submission: Uuid::nil(),
+            began: Timestamp::UNIX_EPOCH,
+            user: "spark".to_owned(),
+            master: "k8s://https://kubernetes.default.svc:443".to_owned(),
+        }
+    }
+
     /// Spark's id of the run.
     #[must_use]
     pub fn app_id(&self) -> String {

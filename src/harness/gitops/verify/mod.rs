@@ -12,6 +12,8 @@ mod security;
 
 use std::time::Instant;
 
+pub(crate) use rights::driver_lacks;
+
 use serde::Serialize;
 use tinderbox_gitops::sync::Key;
 

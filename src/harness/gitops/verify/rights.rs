@@ -1,5 +1,6 @@
 //! Accounts may do what is done in their name: by drivers of Spark, and by workflows. The API server is asked.
 
+use futures::future::try_join_all;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
 use serde_json::Value;
@@ -105,6 +106,26 @@ pub(super) fn made(template: &Value) -> Option<Value> {
     let text = template["resource"]["manifest"].as_str()?;
     let mut documents = tinderbox_api::manifest::load(text).ok()?;
     (!documents.is_empty()).then(|| documents.remove(0).value)
+}
+
+/// What an account may not do in its namespace that a driver does, each as `create pods`.
+///
+/// # Errors
+/// When the API does not answer, or does not tell.
+pub(crate) async fn driver_lacks(cluster: &Cluster, namespace: &str, account: &str) -> Result<Vec<String>, Error> {
+    let all = DRIVER_RIGHTS.iter().flat_map(|(resource, verbs)| verbs.iter().map(move |verb| (*resource, *verb)));
+    let asked = all.map(|(resource, verb)| async move {
+        let right = Right {
+            field: String::new(),
+            namespace: namespace.to_owned(),
+            account: account.to_owned(),
+            group: String::new(),
+            resource: resource.to_owned(),
+            verb,
+        };
+        Ok::<_, Error>((!may(cluster, &right).await?).then(|| format!("{verb} {resource}")))
+    });
+    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
 }
 
 async fn may(cluster: &Cluster, right: &Right) -> Result<bool, Error> {
