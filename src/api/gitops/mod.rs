@@ -21,8 +21,8 @@ pub use project::{
     AppProject, AppProjectSpec, AppProjectStatus, Orphaned, ProjectDestination, ResourceKind, Role, SyncWindow,
 };
 pub use set::{
-    ApplicationSet, ApplicationSetSpec, ApplicationSetStatus, Generator, GitDirectory, GitGenerator, ListGenerator,
-    MatrixGenerator,
+    ApplicationSet, ApplicationSetSpec, ApplicationSetStatus, Generator, GitDirectory, GitFile, GitGenerator, ListGenerator,
+    MatrixGenerator, PreservedFields,
 };
 pub use source::{ApplicationSource, DirectorySource, HelmSource, KustomizeSource};
 pub use status::{

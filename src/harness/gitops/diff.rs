@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tinderbox_api::gitops::{Application, marks};
 use tinderbox_gitops::compare;
-use tinderbox_gitops::source::Repository;
+use tinderbox_gitops::kustomize;
+use tinderbox_gitops::source::{Home, Repository, Request};
 use tinderbox_gitops::sync::Key;
 use tinderbox_gitops::tree::{Disk, Tree};
-use tinderbox_gitops::{kustomize, source};
 use tinderbox_platform::ARGOCD;
 use tinderbox_providers::Provider as _;
 
@@ -81,7 +81,7 @@ pub(crate) fn of_place(project: &Project, place: &str) -> Result<Plan, Error> {
 pub(crate) fn of_root(project: &Project, root: &Path) -> Result<Plan, Error> {
     let repository = project.repository();
     let tree = Disk::new(&repository);
-    follow(&tree, at(&tree, root.strip_prefix(&repository).unwrap_or(root))?)
+    follow(&tree, &project.sources(), at(&tree, root.strip_prefix(&repository).unwrap_or(root))?)
 }
 
 fn of_revision(project: &Project, revision: &str) -> Result<Plan, Error> {
@@ -96,7 +96,7 @@ fn of_revision(project: &Project, revision: &str) -> Result<Plan, Error> {
     })?;
     let root = project.roots().join(LOCAL);
     let root = root.strip_prefix(repository.root()).unwrap_or(&root);
-    follow(&tree, at(&tree, root)?)
+    follow(&tree, &project.sources(), at(&tree, root)?)
 }
 
 /// The objects of a folder of a tree.
@@ -105,8 +105,8 @@ fn at(tree: &dyn Tree, folder: &Path) -> Result<Vec<crate::manifest::Object>, Er
         return Ok(kustomize::render(tree, folder)?);
     }
     let of = json!({"repoURL": "", "path": folder.to_string_lossy(), "directory": {}});
-    let of = serde_json::from_value(of).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(source::render(tree, &of)?.1)
+    let source = serde_json::from_value(of).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(Home::default().render(tree, &Request { source, ..Request::default() })?.1)
 }
 
 /// Compares the applications of the cluster with what the tree wants of them, by the API's own dry run: defaults are no difference.
