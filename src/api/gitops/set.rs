@@ -157,5 +157,8 @@ record! {
         resources: Vec<Value>,
         /// How many there are.
         resources_count: Option<i64>,
+        /// Whether the set works.
+        #[schemars(schema_with = "any_object")]
+        health: Option<Value>,
     }
 }
