@@ -35,8 +35,7 @@ pub(crate) fn pattern(glob: &str) -> Result<Regex> {
             '?' => text.push_str("[^/]"),
             '[' => {
                 let (class, behind) = rest.split_once(']').ok_or_else(|| broken(glob))?;
-                let (not, class) =
-                    class.strip_prefix(['^', '!']).map_or(("", class), |class| ("^", class));
+                let (not, class) = class.strip_prefix(['^', '!']).map_or(("", class), |class| ("^", class));
                 text.push_str(&format!("[{not}{}]", class.replace('\\', r"\\").replace('[', r"\[")));
                 rest = behind;
             }

@@ -66,7 +66,11 @@ fn fits(rule: &str, found: &str) -> bool {
     let Some(mut rest) = found.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<&str> = parts.collect();
     for (index, part) in parts.iter().enumerate() {
-        let at = if index + 1 == parts.len() { rest.ends_with(part).then(|| rest.len() - part.len()) } else { rest.find(part) };
+        let at = if index + 1 == parts.len() {
+            rest.ends_with(part).then(|| rest.len() - part.len())
+        } else {
+            rest.find(part)
+        };
         let Some(at) = at else { return false };
         rest = &rest[at + part.len()..];
     }
@@ -77,7 +81,9 @@ fn fits(rule: &str, found: &str) -> bool {
 fn compare(path: &str, ours: &Value, theirs: &Value, found: &mut BTreeSet<String>) {
     let is = |schema: &Value, key: &str| schema[key] == Value::Bool(true);
     let open = "x-kubernetes-preserve-unknown-fields";
-    let mut say = |what: &str| drop(found.insert(format!("{path} {what}")));
+    let mut say = |what: &str| {
+        found.insert(format!("{path} {what}"));
+    };
     let keeps_all = is(ours, open) && !is(theirs, open);
     if keeps_all {
         say("is kept without a schema");
@@ -85,7 +91,9 @@ fn compare(path: &str, ours: &Value, theirs: &Value, found: &mut BTreeSet<String
     if is(ours, open) && ours["properties"].is_null() {
         return;
     }
-    if ours["type"] != theirs["type"] || is(ours, "x-kubernetes-int-or-string") != is(theirs, "x-kubernetes-int-or-string") {
+    if ours["type"] != theirs["type"]
+        || is(ours, "x-kubernetes-int-or-string") != is(theirs, "x-kubernetes-int-or-string")
+    {
         say("has another type");
     }
     let set = |schema: &Value, key: &str| -> BTreeSet<String> {

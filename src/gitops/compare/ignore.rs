@@ -14,7 +14,9 @@ use crate::sync::Key;
 pub fn check(ignored: &[IgnoreDifference]) -> Option<String> {
     ignored.iter().find_map(|one| {
         let broken = one.jq_path_expressions.iter().find_map(|expression| Some((expression, jq::check(expression)?)));
-        broken.map(|(expression, why)| format!("ignoreDifferences of {}: jqPathExpressions {expression:?}: {why}", one.kind))
+        broken.map(|(expression, why)| {
+            format!("ignoreDifferences of {}: jqPathExpressions {expression:?}: {why}", one.kind)
+        })
     })
 }
 
@@ -77,7 +79,9 @@ fn keep(target: &mut Value, to: &str, live: &Value, from: &str) {
 
 /// The order of two fields in an object, whose lists are counted and not spelt.
 fn in_order(one: &str, two: &str) -> std::cmp::Ordering {
-    let parts = |pointer: &str| pointer.split('/').map(|part| (part.parse::<usize>().ok(), part.to_owned())).collect::<Vec<_>>();
+    let parts = |pointer: &str| {
+        pointer.split('/').map(|part| (part.parse::<usize>().ok(), part.to_owned())).collect::<Vec<_>>()
+    };
     parts(one).cmp(&parts(two))
 }
 

@@ -23,7 +23,9 @@ const FIELDS: usize = 10_000;
 static TEXTS: LazyLock<Regex> = LazyLock::new(|| pattern(r#""(?:[^"\\]|\\.)*""#));
 /// What can go on for ever, has effects, or tells of this machine. A field may be called so.
 static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?:^|[^.\w$@])(def|repeat|until|while|range|recurse|combinations|limit|inputs?|env|debug|stderr|halt(?:_error)?|now|localtime|import|include)\b")
+    pattern(
+        r"(?:^|[^.\w$@])(def|repeat|until|while|range|recurse|combinations|limit|inputs?|env|debug|stderr|halt(?:_error)?|now|localtime|import|include)\b",
+    )
 });
 
 #[allow(clippy::expect_used, reason = "these patterns are constants")]

@@ -56,7 +56,12 @@ fn only_what_somebody_wants_makes_a_difference() {
         ("other fields in that list", with(&|one| one["spec"]["list"][0]["v"] = json!(9)), &manager, true),
         ("a field by jq", with(&|one| one["spec"]["list"][1]["v"] = json!(9)), &jq, false),
         ("another field than by jq", with(&|one| one["spec"]["list"][0]["v"] = json!(9)), &jq, true),
-        ("items by jq, however many", with(&|one| one["spec"]["list"] = json!([{"name": "x"}, {"name": "y"}, {"name": "z"}])), &items, false),
+        (
+            "items by jq, however many",
+            with(&|one| one["spec"]["list"] = json!([{"name": "x"}, {"name": "y"}, {"name": "z"}])),
+            &items,
+            false,
+        ),
         ("items by jq, and no others", with(&|one| one["spec"]["list"] = json!([{"name": "x"}, 1])), &items, true),
         ("a rule for other kinds", with(&|one| one["spec"]["replicas"] = json!(1)), &other, true),
         ("a rule for other names", with(&|one| one["spec"]["replicas"] = json!(1)), &named, true),

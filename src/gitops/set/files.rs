@@ -11,11 +11,14 @@ use crate::error::{Error, Result};
 use crate::glob;
 use crate::tree::{self, Tree};
 
+/// Files in order, each with its objects.
+pub(super) type Found = BTreeMap<PathBuf, Vec<Map<String, Value>>>;
+
 /// The files that fit one of the patterns and none of those that leave out, each with its objects.
 ///
 /// # Errors
 /// When a pattern or a file is broken, or a file cannot be read.
-pub(super) fn matching(tree: &dyn Tree, patterns: &[GitFile]) -> Result<Vec<(PathBuf, Vec<Map<String, Value>>)>> {
+pub(super) fn matching(tree: &dyn Tree, patterns: &[GitFile]) -> Result<Found> {
     let (out, within): (Vec<_>, Vec<_>) = patterns.iter().partition(|one| one.exclude.unwrap_or_default());
     let patterns = |all: &[&GitFile]| all.iter().map(|one| glob::pattern(&one.path)).collect::<Result<Vec<_>>>();
     let (out, within) = (patterns(&out)?, patterns(&within)?);
@@ -28,7 +31,7 @@ pub(super) fn matching(tree: &dyn Tree, patterns: &[GitFile]) -> Result<Vec<(Pat
             found.insert(path, objects);
         }
     }
-    Ok(found.into_iter().collect())
+    Ok(found)
 }
 
 /// An object, or a list of them; a file without anything is an object without fields.

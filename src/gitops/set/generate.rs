@@ -11,8 +11,8 @@ use tinderbox_api::selector::LabelSelector;
 use tinderbox_api::sprig::value::show;
 use tinderbox_client::error::chain;
 
-use super::{Trees, files, folders};
 use super::template::{Language, Missing, Parameters, normalized};
+use super::{Trees, files, folders};
 
 /// What generates the parameters of a set.
 pub(super) struct Set<'a> {
@@ -97,7 +97,7 @@ impl Set<'_> {
             looked.map_err(|error| format!("error getting directories from repo: {}", chain(&error)))?;
             return found.iter().map(|dir| self.of_path(git, Map::new(), dir, None)).collect();
         }
-        let mut found = Vec::new();
+        let mut found = files::Found::new();
         let looked = (self.trees)(git, &mut |tree| {
             found = files::matching(tree, &git.files)?;
             Ok(())

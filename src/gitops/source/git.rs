@@ -62,7 +62,8 @@ impl Repository {
     pub(super) fn remotes(&self) -> Vec<String> {
         // Where there are none git refuses.
         let words = ["config", "--get-regexp", r"^remote\..*\.url$"];
-        let said = self.git_dir.as_ref().and_then(|_| git(&self.root, &words, "list its remotes").ok()).unwrap_or_default();
+        let said =
+            self.git_dir.as_ref().and_then(|_| git(&self.root, &words, "list its remotes").ok()).unwrap_or_default();
         said.lines().filter_map(|line| line.split_once(' ')).map(|(_, url)| url.to_owned()).collect()
     }
 
@@ -77,7 +78,10 @@ impl Repository {
         let tags: Vec<&str> = listed.lines().filter_map(|tag| tag.strip_prefix(prefix)).collect();
         match range.newest(tags.iter().copied()) {
             Some(tag) => Ok(Some(format!("refs/tags/{prefix}{tag}"))),
-            None => Err(Error::Git { act, message: format!("version matching constraint not found in {} tags", tags.len()) }),
+            None => Err(Error::Git {
+                act,
+                message: format!("version matching constraint not found in {} tags", tags.len()),
+            }),
         }
     }
 
@@ -270,7 +274,14 @@ impl Blobs {
 
 pub(super) fn command(root: &Path) -> Command {
     let mut command = Command::new("git");
-    command.arg("-C").arg(root).args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "safe.bareRepository=all"]);
+    command.arg("-C").arg(root).args([
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "safe.bareRepository=all",
+    ]);
     command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C").stdin(Stdio::null());
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
         command.env_remove(variable);

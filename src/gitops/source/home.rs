@@ -59,7 +59,9 @@ impl Home {
         let source = &request.source;
         match self.elsewhere(&source.repo_url) {
             Some(_) => self.render(&Memory::default(), request),
-            None => render(&repository.tree(&repository.find(request.asked(), &source.tag_prefix)?)?, request, &self.helm),
+            None => {
+                render(&repository.tree(&repository.find(request.asked(), &source.tag_prefix)?)?, request, &self.helm)
+            }
         }
     }
 
@@ -93,7 +95,8 @@ pub fn urls(repository: &Repository, tree: &dyn Tree, roots: &Path) -> BTreeSet<
         let Key { group, kind, .. } = Key::of(&object.value);
         let sources = ["/spec/source/repoURL", "/spec/sources/0/repoURL"];
         let is_application = group == GROUP && kind == "Application";
-        let found = sources.into_iter().filter(|_| is_application).filter_map(|path| object.value.pointer(path)?.as_str());
+        let found =
+            sources.into_iter().filter(|_| is_application).filter_map(|path| object.value.pointer(path)?.as_str());
         found.map(str::to_owned).collect::<Vec<_>>()
     });
     named.chain(repository.remotes()).map(|url| plain(&url)).collect()

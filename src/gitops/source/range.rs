@@ -20,7 +20,8 @@ struct Bound {
 }
 
 /// A version whose parts may be missing, and what may stand before and behind it.
-const VERSION: &str = r"v?([0-9]+|[xX*])(\.(?:[0-9]+|[xX*]))?(\.(?:[0-9]+|[xX*]))?(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?";
+const VERSION: &str =
+    r"v?([0-9]+|[xX*])(\.(?:[0-9]+|[xX*]))?(\.(?:[0-9]+|[xX*]))?(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?";
 const OPERATOR: &str = r"=<|<=|=>|>=|!=|~>|=|>|<|~|\^|";
 
 impl Range {
@@ -104,7 +105,8 @@ impl Bound {
 
 /// A version, as loosely as tags are written: `v1`, `1.2`, `01.2.3`.
 fn version(text: &str) -> Option<Version> {
-    let loose = Regex::new(r"^v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$").ok()?;
+    let loose =
+        Regex::new(r"^v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$").ok()?;
     let found = loose.captures(text)?;
     let part = |index: usize| found.get(index).map_or(Some(0), |part| part.as_str().parse().ok());
     let mut version = Version::new(part(1)?, part(2)?, part(3)?);
@@ -124,7 +126,18 @@ mod tests {
     use super::*;
 
     const TAGS: [&str; 12] = [
-        "v0.2.3", "v0.2.9", "0.3.0", "1.0.0", "v1.2.0", "v1.2.7", "1.4.5", "v2.0.0", "v2.1.0-rc.1", "3", "nightly", "v1.2.7+b",
+        "v0.2.3",
+        "v0.2.9",
+        "0.3.0",
+        "1.0.0",
+        "v1.2.0",
+        "v1.2.7",
+        "1.4.5",
+        "v2.0.0",
+        "v2.1.0-rc.1",
+        "3",
+        "nightly",
+        "v1.2.7+b",
     ];
 
     fn newest(range: &str) -> Option<&'static str> {
@@ -169,7 +182,20 @@ mod tests {
 
     #[test]
     fn versions_and_names_are_no_ranges() {
-        for revision in ["1.2.3", "v1.2", "1", "main", "HEAD", "release-1.2", "feature/x", "", "1.2.3.4", ">=", "^1.0^2", "0123456789012345678901234567890123456789"] {
+        for revision in [
+            "1.2.3",
+            "v1.2",
+            "1",
+            "main",
+            "HEAD",
+            "release-1.2",
+            "feature/x",
+            "",
+            "1.2.3.4",
+            ">=",
+            "^1.0^2",
+            "0123456789012345678901234567890123456789",
+        ] {
             assert!(Range::read(revision).is_none(), "{revision}");
         }
     }

@@ -216,7 +216,8 @@ fn is_commit(revision: &str) -> bool {
 /// What can be fetched: by URL, as ssh writes it, or by an absolute path.
 fn check(url: &str) -> Result<()> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    let is_scp = scheme.is_none() && url.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'));
+    let is_scp =
+        scheme.is_none() && url.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'));
     let is_known = scheme.is_some_and(|scheme| PROTOCOLS.split(':').any(|known| known == scheme));
     if (is_known || is_scp || url.starts_with('/')) && !url.starts_with('-') {
         return Ok(());

@@ -48,7 +48,8 @@ impl Request {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('$') {
             out.push_str(before);
-            let end = |text: &str| text.find(|one: char| one != '_' && !one.is_ascii_alphanumeric()).unwrap_or(text.len());
+            let end =
+                |text: &str| text.find(|one: char| one != '_' && !one.is_ascii_alphanumeric()).unwrap_or(text.len());
             rest = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
                 _ if after.starts_with('$') => {
                     out.push('$');

@@ -28,16 +28,17 @@ use crate::world::World;
 pub(super) struct Trees {
     all: Arc<Mutex<Vec<(String, Memory)>>>,
     changes: watch::Sender<u64>,
+    helm: Helm,
 }
 
 impl Sources for Trees {
     fn render(&self, request: Request) -> BoxFuture<'static, tinderbox_gitops::Result<Rendered>> {
-        let all = self.all.lock().unwrap().clone();
+        let (all, helm) = (self.all.lock().unwrap().clone(), self.helm.clone());
         Box::pin(async move {
             let asked = &request.revision;
             let found = all.iter().rev().find(|(name, _)| asked.is_empty() || name == asked);
             let (revision, tree) = found.cloned().expect("a revision");
-            let (source_type, objects) = source::render(&tree, &request, &Helm::default())?;
+            let (source_type, objects) = source::render(&tree, &request, &helm)?;
             Ok(Rendered { revision, source_type, objects })
         })
     }
@@ -62,9 +63,15 @@ pub(super) struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// With one revision, `r1`, which is empty.
     pub(super) async fn new(world: &'a World) -> Self {
+        Self::with(world, Helm::default()).await
+    }
+
+    /// The same with another helm.
+    pub(super) async fn with(world: &'a World, helm: Helm) -> Self {
         let trees = Trees {
             all: Arc::new(Mutex::new(vec![("r1".to_owned(), Memory::default())])),
             changes: watch::Sender::new(0),
+            helm,
         };
         let token = Self::over(world, Arc::new(trees.clone())).await;
         Self { world, trees, token }

@@ -69,7 +69,9 @@ impl Helm {
         }
         let root = format!("{}/", stage.root().display());
         let said = String::from_utf8_lossy(&output.stderr).replace(&root, "");
-        let lines = said.lines().filter(|line| !line.starts_with("WARNING:") && !line.is_empty() && !line.starts_with("Use --debug"));
+        let lines = said
+            .lines()
+            .filter(|line| !line.starts_with("WARNING:") && !line.is_empty() && !line.starts_with("Use --debug"));
         let said: Vec<&str> = lines.map(|line| line.strip_prefix("Error: ").unwrap_or(line)).collect();
         Err(Error::at(chart.display(), format!("helm {}: {}", arguments[0], said.join("; "))))
     }
@@ -140,14 +142,8 @@ fn arguments(
         say("--namespace", namespace);
     }
     say("--kube-version", or(&options.kube_version, KUBERNETES));
-    let parameters = |is_text: bool| {
-        let all = options.parameters.iter().filter(move |one| one.force_string.unwrap_or_default() == is_text);
-        all.map(|one| (one.name.clone(), request.substitute(&one.value))).collect::<BTreeMap<_, _>>()
-    };
-    for (flag, is_text) in [("--set", false), ("--set-string", true)] {
-        for (name, value) in parameters(is_text) {
-            say(flag, format!("{name}={}", escaped(&value)));
-        }
+    for (flag, name, value) in parameters(request, options) {
+        say(flag, format!("{name}={}", escaped(&value)));
     }
     let paths: BTreeMap<&str, &str> =
         options.file_parameters.iter().map(|one| (one.name.as_str(), one.path.as_str())).collect();
@@ -176,6 +172,16 @@ fn arguments(
         words.extend(is.then(|| flag.to_owned()));
     }
     Ok(words)
+}
+
+/// Flag, name and value of each parameter; of those of a name and flag the last counts.
+fn parameters(request: &Request, options: &HelmSource) -> Vec<(&'static str, String, String)> {
+    let mut all = BTreeMap::new();
+    for one in &options.parameters {
+        let flag = if one.force_string.unwrap_or_default() { "--set-string" } else { "--set" };
+        all.insert((flag, one.name.clone()), request.substitute(&one.value));
+    }
+    all.into_iter().map(|((flag, name), value)| (flag, name, value)).collect()
 }
 
 /// The files with values in their order; those that a pattern finds stand where it does, unless they are named themselves.

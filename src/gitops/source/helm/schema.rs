@@ -20,7 +20,7 @@ pub(super) fn check(shown: &Path, content: &[u8]) -> Result<()> {
     if shown.file_name().is_some_and(|name| name == FILE) {
         return schema(shown, content);
     }
-    if !shown.extension().is_some_and(|end| end == "tgz") {
+    if shown.extension().is_none_or(|end| end != "tgz") {
         return Ok(());
     }
     let mut archive = tar::Archive::new(GzDecoder::new(content).take(UNPACKED));
@@ -55,9 +55,7 @@ fn beyond(value: &Value) -> Option<&str> {
             let text = value.as_str();
             match key.as_str() {
                 "$ref" | "$dynamicRef" | "$recursiveRef" if text.is_some() => text.filter(|to| !to.starts_with('#')),
-                "$schema" if text.is_some() => {
-                    text.filter(|to| !DIALECTS.iter().any(|known| to.starts_with(known)))
-                }
+                "$schema" if text.is_some() => text.filter(|to| !DIALECTS.iter().any(|known| to.starts_with(known))),
                 _ => beyond(value),
             }
         }),

@@ -119,8 +119,7 @@ fn has(files: &[PathBuf], dir: &Path, name: &str) -> bool {
 fn read(tree: &dyn Tree, path: &Path) -> Result<Value> {
     let text = tree::text(tree, path)?;
     let shown = tree.show(path);
-    let documents = tinderbox_api::manifest::load(&text).map_err(|error| {
-        Error::at(format!("{}:{}:{}", shown.display(), error.line, error.column), error.message)
-    })?;
+    let documents = tinderbox_api::manifest::load(&text)
+        .map_err(|error| Error::at(format!("{}:{}:{}", shown.display(), error.line, error.column), error.message))?;
     Ok(documents.into_iter().next().map(|document| document.value).unwrap_or_default())
 }

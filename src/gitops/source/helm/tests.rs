@@ -202,7 +202,10 @@ fn definitions_tests_and_hooks() {
         )
     };
     tree.put("charts/web/templates/test.yaml", hook("t", "test"));
-    tree.put("charts/web/templates/hooks.yaml", hook("before", "pre-install,pre-upgrade") + &hook("after", "post-install"));
+    tree.put(
+        "charts/web/templates/hooks.yaml",
+        hook("before", "pre-install,pre-upgrade") + &hook("after", "post-install"),
+    );
     let names = |options: Value| {
         let objects = objects(&tree, options, helm).expect("rendered");
         objects.iter().map(|one| one["metadata"]["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
@@ -235,7 +238,8 @@ fn local_charts_are_brought_as_the_lock_has_them() {
             format!("{version}dependencies:\n- {{name: {on}, version: 1.x, repository: 'file://../{on}'}}\n")
         }
     };
-    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}-{{{{ .Values.size }}}}}}\n");
+    let map =
+        |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}-{{{{ .Values.size }}}}}}\n");
     let mut tree = Memory::new([
         ("charts/web/Chart.yaml", chart("web", "cache")),
         ("charts/web/values.yaml", "size: 1\ncache: {size: 2}\n".to_owned()),
@@ -309,16 +313,32 @@ fn nothing_is_read_from_outside() {
     let schema = |to: &str| with("charts/web/values.schema.json", &format!(r#"{{"items": {{"$ref": "{to}"}}}}"#));
     for (tree, options, expected) in [
         (tree(), json!({"valueFiles": ["../../../etc/passwd"]}), "../../../etc/passwd: it leads out of "),
-        (tree(), json!({"valueFiles": ["$values/a.yaml"]}), "$values/a.yaml: files with values are read from the repository"),
-        (tree(), json!({"valueFiles": ["https://host/a.yaml"]}), "https://host/a.yaml: files with values are read from"),
+        (
+            tree(),
+            json!({"valueFiles": ["$values/a.yaml"]}),
+            "$values/a.yaml: files with values are read from the repository",
+        ),
+        (
+            tree(),
+            json!({"valueFiles": ["https://host/a.yaml"]}),
+            "https://host/a.yaml: files with values are read from",
+        ),
         (tree(), json!({"valueFiles": ["none.yaml"]}), "charts/web/none.yaml: there is no such file of values: mend"),
         (tree(), json!({"valueFiles": ["/none/*.yaml"]}), "none/*.yaml: there is no such file of values"),
         (tree(), json!({"fileParameters": [{"name": "a", "path": "../../../x"}]}), "../../../x: it leads out of "),
         (tree(), json!({"version": "v2"}), "charts/web: helm.version \"v2\" is not known"),
         (needs("file://../../../other"), json!({}), "charts/web: the dependency db is no folder of this repository"),
         (needs("file:///srv/db"), json!({}), "charts/web: the dependency db is no folder of this repository"),
-        (needs("https://charts.example.com"), json!({}), "charts/web: the dependency db of https://charts.example.com is not"),
-        (schema("file:///etc/passwd"), json!({}), "charts/web/values.schema.json: the schema refers to \"file:///etc/passwd\""),
+        (
+            needs("https://charts.example.com"),
+            json!({}),
+            "charts/web: the dependency db of https://charts.example.com is not",
+        ),
+        (
+            schema("file:///etc/passwd"),
+            json!({}),
+            "charts/web/values.schema.json: the schema refers to \"file:///etc/passwd\"",
+        ),
         (schema("../x.json"), json!({}), "charts/web/values.schema.json: the schema refers to \"../x.json\""),
         (with("charts/web/charts/db.tgz", "none"), json!({}), "charts/web/charts/db.tgz: this is no packed chart"),
         (schema("#/a"), json!({}), "charts/web: there is no command `helm` to render this chart: install helm 3"),
@@ -338,7 +358,9 @@ fn links_lead_no_further_than_the_repository() {
     let dir = tempfile::tempdir().expect("a folder");
     let at = |path: &str| dir.path().join(path);
     std::fs::create_dir_all(at("repo/charts/web/templates")).expect("made");
-    for (path, text) in [("repo/charts/web/Chart.yaml", CHART), ("repo/shared.yaml", "a: 1\n"), ("secret.yaml", "b: 2\n")] {
+    for (path, text) in
+        [("repo/charts/web/Chart.yaml", CHART), ("repo/shared.yaml", "a: 1\n"), ("secret.yaml", "b: 2\n")]
+    {
         std::fs::write(at(path), text).expect("written");
     }
     let link = |to: &str, from: &str| std::os::unix::fs::symlink(at(to), at(from)).expect("linked");

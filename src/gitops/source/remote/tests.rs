@@ -101,7 +101,9 @@ fn another_process() {
 fn revisions_are_branches_tags_ranges_and_commits() {
     let stage = Stage::new();
     let first = stage.git(&["rev-parse", "HEAD"]);
-    for (text, tag) in [("1.2.0", "v1.2.0"), ("1.2.9", "v1.2.9"), ("1.4", "v1.4.0"), ("2", "2.0.0"), ("app", "app/1.3.0")] {
+    for (text, tag) in
+        [("1.2.0", "v1.2.0"), ("1.2.9", "v1.2.9"), ("1.4", "v1.4.0"), ("2", "2.0.0"), ("app", "app/1.3.0")]
+    {
         stage.commit(text);
         stage.git(&["tag", "-a", "-m", text, tag]);
     }
@@ -132,7 +134,12 @@ fn revisions_are_branches_tags_ranges_and_commits() {
     let url = stage.url();
     for (revision, expected) in [
         ("none", format!("git cannot find the revision none in the repository {url}: there is no such branch")),
-        ("3.x", format!("git cannot find the revision 3.x in the repository {url}: version matching constraint not found in 6 tags")),
+        (
+            "3.x",
+            format!(
+                "git cannot find the revision 3.x in the repository {url}: version matching constraint not found in 6 tags"
+            ),
+        ),
         ("0123456789012345678901234567890123456789", format!("git cannot fetch the repository {url}: ")),
     ] {
         let error = stage.find(revision).expect_err(revision).to_string();
@@ -212,7 +219,9 @@ impl Gate {
         let dir = self.dir.path().display();
         let program = self.dir.path().join("ssh");
         // The last word is what git wants to be run on the other side.
-        let script = format!("#!/bin/sh\necho came > {dir}/came\ncat {dir}/go > /dev/null\nfor last; do :; done\nexec sh -c \"$last\"\n");
+        let script = format!(
+            "#!/bin/sh\necho came > {dir}/came\ncat {dir}/go > /dev/null\nfor last; do :; done\nexec sh -c \"$last\"\n"
+        );
         fs::write(&program, script).expect("written");
         assert!(Command::new("chmod").arg("+x").arg(&program).status().expect("chmod runs").success());
         let mut other = stage.other();
