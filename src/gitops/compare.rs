@@ -3,6 +3,7 @@
 //! Upstream rule: `controller/state.go` and `gitops-engine/pkg/diff` of argoproj/argo-cd.
 
 mod ignore;
+mod jq;
 
 use serde_json::Value;
 use tinderbox_api::gitops::{HealthReport, IgnoreDifference, ResourceStatus, marks};
@@ -37,7 +38,9 @@ pub fn differ(wanted: &Value, live: &Value, ignored: &[IgnoreDifference]) -> boo
     normalized(wanted, live, ignored) != normalized(live, live, ignored)
 }
 
-fn normalized(object: &Value, live: &Value, ignored: &[IgnoreDifference]) -> Value {
+/// An object without what does not count; `live` tells which fields are whose.
+#[must_use]
+pub fn normalized(object: &Value, live: &Value, ignored: &[IgnoreDifference]) -> Value {
     let mut object = object.clone();
     ignore::strip(&mut object, live, ignored);
     content(&object)

@@ -4,6 +4,7 @@
 pub mod compare;
 pub mod controller;
 mod error;
+mod glob;
 pub mod health;
 pub mod kustomize;
 pub mod manifest;

@@ -107,11 +107,22 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// Refuses a file that a link leads to, out of the tree.
+    fn within(&self, path: &Path) -> Result<()> {
+        let real = |path: &Path| fs::canonicalize(path).map_err(Error::file("find", path));
+        if real(path)?.starts_with(real(&self.root)?) {
+            return Ok(());
+        }
+        Err(Error::at(path.display(), "a link leads out of the repository: only its own files are read"))
+    }
+}
+
 impl Tree for Disk {
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
         let path = self.root.join(path);
         match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
+            Ok(bytes) => self.within(&path).map(|()| Some(bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(_) if path.is_dir() => Ok(None),
             Err(error) => Err(Error::file("read", path)(error)),

@@ -6,8 +6,9 @@ use std::{fs, io};
 use serde::Deserialize;
 use tinderbox_api::pools::Nodes;
 use tinderbox_gitops::kustomize::FILES;
-use tinderbox_gitops::source::Repository;
+use tinderbox_gitops::source::{Home, Remotes, Repository, home};
 use tinderbox_platform::JobNamespaces;
+use tinderbox_providers::embedded::machine::cache_dir;
 use tinderbox_providers::embedded::{Embedded, NativeImage, Settings};
 use tinderbox_providers::existing::{self, Choice, Existing, ExistingConfig};
 use tinderbox_providers::kind::{self, Kind, KindConfig};
@@ -263,6 +264,16 @@ impl Project {
     #[must_use]
     pub fn repository(&self) -> PathBuf {
         Repository::at(&self.root).root().to_owned()
+    }
+
+    /// The URLs that the repository stands for, and where others are kept.
+    #[must_use]
+    pub fn sources(&self) -> Home {
+        let repository = Repository::at(&self.root);
+        let roots = self.roots();
+        let roots = roots.strip_prefix(repository.root()).unwrap_or(&roots);
+        let urls = home::urls(&repository, &repository.working_tree(), roots);
+        Home::of(urls, Remotes::new(cache_dir().join("repositories")))
     }
 
     /// The manifests of the parts that `up` brings beside the platform.

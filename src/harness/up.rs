@@ -140,7 +140,7 @@ fn parts_belong(project: &Project, place: &AnyProvider) -> Result<(), Error> {
 
 pub(crate) fn platform(project: &Project, place: ProviderName, scope: &Scope) -> Result<Platform, Error> {
     let Some(root) = project.platform(place) else { return Ok(Platform::default()) };
-    let plan = gitops::expand(&project.repository(), &root)?;
+    let plan = gitops::expand(project, &root)?;
     let mut platform = match (&scope.owner, &scope.namespace) {
         (None, _) => {
             let mut parts = Vec::new();

@@ -24,7 +24,12 @@ const ACCOUNT_PAUSE: Duration = Duration::from_millis(200);
 pub enum Work<'a> {
     /// The whole cluster, which gets what the working tree around this folder says by its own controller of applications: accounts of
     /// other parts come with them.
-    Tree(&'a Path),
+    Tree {
+        /// The folder of the project.
+        project: &'a Path,
+        /// Where repositories elsewhere are fetched to.
+        downloads: &'a Path,
+    },
     /// The whole cluster, as it is.
     Cluster,
     /// One namespace: the accounts are in it, and nothing beyond it is looked at.
@@ -51,7 +56,7 @@ pub async fn beside(
         Some(namespace) => Account { namespace: namespace.to_owned().into(), ..account },
         None => account,
     };
-    let first = here(if matches!(work, Work::Tree(_)) { APPLICATION_CONTROLLER } else { SPARK_OPERATOR });
+    let first = here(if matches!(work, Work::Tree { .. }) { APPLICATION_CONTROLLER } else { SPARK_OPERATOR });
     let admin = made.map_err(|source| AccountError::Client {
         namespace: first.namespace.to_string(),
         name: "administrator",
@@ -61,11 +66,14 @@ pub async fn beside(
     let leases: Api<Lease> = Api::namespaced(leader.clone(), &first.namespace);
     let mut clients = Clients { config: config.clone(), admin, dir: dir.to_owned(), known: BTreeMap::new() };
     let accounts: Vec<Account> = ACCOUNTS.into_iter().map(here).collect();
-    if !matches!(work, Work::Tree(_)) {
+    if !matches!(work, Work::Tree { .. }) {
         clients.get(&accounts, tracker, token).await?;
     }
     let namespaces: Vec<String> = namespace.map(str::to_owned).into_iter().collect();
-    let tree = if let Work::Tree(project) = work { Some(project.to_owned()) } else { None };
+    let tree = match work {
+        Work::Tree { project, downloads } => Some((project.to_owned(), downloads.to_owned())),
+        Work::Cluster | Work::Namespace(_) => None,
+    };
     let contender = Contender::new(leases, LEASE, identity);
     let (token, spawned) = (token.clone(), tracker.clone());
     tracker.spawn(async move {
@@ -75,8 +83,8 @@ pub async fn beside(
             let jobs = jobs.clone();
             async move {
                 let (parts, metrics) = (TaskTracker::new(), Metrics::default());
-                if let Some(project) = tree {
-                    gitops(&leader, Clock::system(), &project, &metrics.gitops, &parts, &leading);
+                if let Some((project, downloads)) = tree {
+                    gitops(&leader, Clock::system(), &project, &downloads, &metrics.gitops, &parts, &leading);
                 }
                 let rest = async {
                     clients.wait(&accounts, &spawned, &whole).await;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::output::{compare, documented};
-use crate::program::{Cluster, root};
+use crate::program::{Cluster, Said, root};
 
 /// What a person applies: Argo CD's kinds and account, and the root.
 const ROOT: &str = "\
@@ -275,5 +275,72 @@ fn places_and_revisions_are_compared_without_a_cluster() {
     compare("render", &documented()["render"], &json);
     let near = cluster.run(&["render", "lokal"]).failed(2);
     assert!(near.contains("there is no place called \"lokal\"") && near.contains("did you mean \"local\"?"), "{near}");
+    cluster.assert_gone();
+}
+
+/// Prints what `helm template` would, and what it was asked for. The real one is held to by the tests of the renderer.
+const HELM: &str = r#"#!/bin/sh
+cat <<END
+---
+# Source: web/templates/map.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: web, namespace: default}
+data: {asked: "$*"}
+END
+"#;
+
+#[test]
+fn charts_and_repositories_elsewhere_are_rendered_too() {
+    let tree = Tree::new("charts");
+    let cluster = &tree.0;
+    tree.write("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n");
+    tree.write("apps/web.yaml", &app("web", "charts/web", "{}"));
+    // A program that is there, and a PATH without any helm.
+    tree.write("bin/helm", HELM);
+    let bin = cluster.files().join("bin");
+    assert!(Command::new("chmod").arg("+x").arg(bin.join("helm")).status().expect("chmod runs").success());
+    let without = cluster.files().join("none");
+    std::fs::create_dir(&without).expect("made");
+    for program in ["git", "sh", "cat"] {
+        let found = std::env::var("PATH").expect("a PATH");
+        let found = std::env::split_paths(&found).map(|dir| dir.join(program)).find(|path| path.is_file());
+        std::os::unix::fs::symlink(found.expect("it is there"), without.join(program)).expect("linked");
+    }
+    let missing = cluster.command(&["render", "local"]).env("PATH", &without).output().expect("it runs");
+    let missing = Said::from(missing).failed(2);
+    assert!(missing.contains("charts/web: there is no command `helm` to render this chart: install helm"), "{missing}");
+    let path = std::env::join_paths([&bin, &without]).expect("a PATH");
+    let rendered = cluster.command(&["render", "local"]).env("PATH", &path).output().expect("it runs");
+    let rendered = Said::from(rendered).succeeded();
+    let words = "template charts/web --name-template web --namespace default --kube-version v1.34.2 --include-crds";
+    assert!(rendered.contains("# web: charts/web/templates/map.yaml\n"), "{rendered}");
+    assert!(rendered.contains(&format!("asked: {words}\n")), "{rendered}");
+
+    // Another repository, at a range of its versions.
+    std::fs::remove_file(cluster.files().join("apps/web.yaml")).expect("removed");
+    tree.commit("no chart");
+    tree.git(&["tag", "v1.4.0"]);
+    let url = format!("file://{}", cluster.files().display());
+    let elsewhere = app("elsewhere", "shop", "{}").replace("https://git.example/repo", &url);
+    tree.write("apps/elsewhere.yaml", &elsewhere.replace("path: shop", "path: shop, targetRevision: ^1.2"));
+    tree.write("shop/one.yaml", &map("one", "newer"));
+    let cache = cluster.files().join("cache");
+    let render = |words: &[&str]| {
+        let words = [&["render", "local"], words].concat();
+        Said::from(cluster.command(&words).env("XDG_CACHE_HOME", &cache).output().expect("it runs"))
+    };
+    let rendered = render(&["-o", "json"]).json(0);
+    let of = |name: &str| {
+        let all = rendered["objects"].as_array().expect("a list").iter();
+        let one = all.filter(|one| one["application"] == name).find(|one| one["object"]["metadata"]["name"] == "one");
+        let one = one.expect("it is there");
+        (one["object"]["data"]["k"].clone(), one["origin"].as_str().expect("a place").to_owned())
+    };
+    assert_eq!(of("elsewhere"), ("first".into(), format!("{url}/shop/one.yaml:1:1")));
+    assert_eq!(of("shop"), ("newer".into(), "shop/one.yaml:1:1".to_owned()));
+    tree.write("apps/elsewhere.yaml", &elsewhere.replace("path: shop", "path: shop, targetRevision: 7.x"));
+    let none = render(&[]).failed(2);
+    assert!(none.contains(&format!("find the revision 7.x in the repository {url}")), "{none}");
     cluster.assert_gone();
 }

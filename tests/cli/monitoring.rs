@@ -88,7 +88,7 @@ kind: Application
 metadata: {name: broken, namespace: argocd}
 spec:
   project: default
-  source: {repoURL: https://git.example/repo, path: tests/cli/data/broken}
+  source: {repoURL: https://git.example.com/spark-platform.git, path: tests/cli/data/broken}
   destination: {server: https://kubernetes.default.svc, namespace: default}
 operation: {sync: {}}
 ---
@@ -97,7 +97,7 @@ kind: Application
 metadata: {name: refused, namespace: argocd}
 spec:
   project: default
-  source: {repoURL: https://git.example/repo, path: tests/cli/data/refused}
+  source: {repoURL: https://git.example.com/spark-platform.git, path: tests/cli/data/refused}
   destination: {server: https://kubernetes.default.svc, namespace: default}
 operation: {sync: {}, retry: {limit: 1, backoff: {duration: 10s}}}
 "#;

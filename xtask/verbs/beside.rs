@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use tinderbox::providers::Folder;
+use tinderbox::providers::embedded::machine::cache_dir;
 use tinderbox::{Error, beside, reaper};
 use tracing_subscriber::EnvFilter;
 
@@ -14,9 +15,10 @@ use crate::ui::Exit;
 /// Becomes the process that runs the platform.
 pub(super) fn platform(common: &cli::Common, arguments: &cli::Beside) -> Exit {
     log_to_stderr();
+    let downloads = cache_dir();
     let what = match (&common.project, &arguments.namespace) {
         (_, Some(namespace)) => beside::Work::Namespace(namespace),
-        (Some(project), None) => beside::Work::Tree(project),
+        (Some(project), None) => beside::Work::Tree { project, downloads: &downloads },
         (None, None) => beside::Work::Cluster,
     };
     let work = async {

@@ -1,6 +1,8 @@
 //! Definitions of custom resources from Rust types: structural schemas, names, columns and the status subresource.
 
 mod structural;
+#[cfg(test)]
+pub(crate) mod upstream;
 
 use serde_json::{Value, json};
 

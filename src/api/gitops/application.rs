@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 pub use super::resource::Application;
-use super::source::ApplicationSource;
+use serde_json::Value;
+
+use super::source::{ApplicationSource, any_object};
 
 impl Application {
     /// How it is synced without being asked; nothing when it is not.
@@ -33,6 +35,9 @@ record! {
         info: Vec<Info>,
         /// How many syncs are remembered; 10 without this.
         revision_history_limit: Option<i64>,
+        /// Where rendered manifests would be put, which is not done here.
+        #[schemars(schema_with = "any_object")]
+        source_hydrator: Option<Value>,
     }
 
     /// A cluster, by URL or by name, and a namespace for objects that name none.

@@ -74,6 +74,13 @@ mod tests {
     }
 
     #[test]
+    fn the_types_say_what_upstreams_say() {
+        crate::crd::upstream::hold("github.com/argoproj/argo-cd/v3@v3.5.1", &definitions(), |plural| {
+            format!("manifests/crds/{}-crd.yaml", plural.trim_end_matches('s'))
+        });
+    }
+
+    #[test]
     fn the_status_of_applications_has_no_way_of_its_own() {
         let [application, _, set] = definitions();
         assert_eq!(application["spec"]["versions"][0]["subresources"], json!({}));

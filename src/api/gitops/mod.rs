@@ -18,11 +18,12 @@ pub use application::{
 pub use definitions::definitions;
 pub use operation::{ApplyStrategy, Initiator, Operation, Selected, SyncOperation, SyncStrategy};
 pub use project::{
-    AppProject, AppProjectSpec, AppProjectStatus, Orphaned, ProjectDestination, ResourceKind, Role, SyncWindow,
+    AppProject, AppProjectSpec, AppProjectStatus, Orphaned, OrphanedKey, ProjectDestination, ResourceKind, Role,
+    SyncWindow,
 };
 pub use set::{
-    ApplicationSet, ApplicationSetSpec, ApplicationSetStatus, Generator, GitDirectory, GitGenerator, ListGenerator,
-    MatrixGenerator,
+    ApplicationSet, ApplicationSetSpec, ApplicationSetStatus, Generator, GitDirectory, GitFile, GitGenerator,
+    ListGenerator, MatrixGenerator, PreservedFields,
 };
 pub use source::{ApplicationSource, DirectorySource, HelmSource, KustomizeSource};
 pub use status::{

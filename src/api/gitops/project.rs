@@ -1,7 +1,5 @@
 //! AppProject: what applications may take from where, put where, and when. The structure only.
 
-use std::collections::BTreeMap;
-
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
@@ -37,6 +35,9 @@ record! {
         /// Keys that commits have to be signed with.
         #[schemars(schema_with = "any_objects")]
         signature_keys: Vec<Value>,
+        /// How commits have to be signed.
+        #[schemars(schema_with = "any_object")]
+        source_integrity: Option<Value>,
         /// Kinds beside namespaces that are not.
         cluster_resource_blacklist: Vec<ResourceKind>,
         /// Namespaces that applications of the project may stand in.
@@ -97,7 +98,17 @@ record! {
         /// A warning.
         warn: Option<bool>,
         /// Objects that are passed over.
-        ignore: Vec<BTreeMap<String, String>>,
+        ignore: Vec<OrphanedKey>,
+    }
+
+    /// Objects that are passed over.
+    OrphanedKey {
+        /// Pattern of their group.
+        group: String,
+        /// Pattern of their kind.
+        kind: String,
+        /// Pattern of their name.
+        name: String,
     }
 
     /// A time when syncs may be, or may not.

@@ -35,6 +35,18 @@ record! {
         /// Fields of applications that others may change.
         #[schemars(schema_with = "anything")]
         ignore_application_differences: Vec<Value>,
+        /// Annotations and labels of applications that others set.
+        preserved_fields: Option<PreservedFields>,
+        /// Without a meaning any more: selectors of inner generators always count.
+        apply_nested_selectors: Option<bool>,
+    }
+
+    /// Annotations and labels that stay as they are.
+    PreservedFields {
+        /// Keys of annotations.
+        annotations: Vec<String>,
+        /// Keys of labels.
+        labels: Vec<String>,
     }
 
     /// Something that generates parameters; one field of it.
@@ -145,5 +157,8 @@ record! {
         resources: Vec<Value>,
         /// How many there are.
         resources_count: Option<i64>,
+        /// Whether the set works.
+        #[schemars(schema_with = "any_object")]
+        health: Option<Value>,
     }
 }

@@ -3,10 +3,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::application::{Destination, IgnoreDifference};
+use super::application::{Destination, IgnoreDifference, NamespaceMetadata};
 use super::operation::{Initiator, Operation};
-use super::source::ApplicationSource;
+use super::source::{ApplicationSource, any_object};
 
 record! {
     /// What became of an application.
@@ -37,6 +38,9 @@ record! {
         resource_health_source: String,
         /// Namespace of the controller.
         controller_namespace: String,
+        /// What became of rendered manifests.
+        #[schemars(schema_with = "any_object")]
+        source_hydrator: Option<Value>,
     }
 
     /// Whether objects are as the source has them.
@@ -157,6 +161,8 @@ record! {
     SyncResult {
         /// Its objects.
         resources: Vec<ResourceResult>,
+        /// Labels and annotations of a namespace that it made.
+        managed_namespace_metadata: Option<NamespaceMetadata>,
         /// Its revision.
         revision: String,
         /// Its source.
@@ -174,6 +180,8 @@ record! {
         external_urls: Vec<String>,
         /// Images.
         images: Vec<String>,
+        /// Its objects are applications, among others.
+        is_app_of_apps: Option<bool>,
     }
 }
 

@@ -66,6 +66,14 @@ mod tests {
     }
 
     #[test]
+    fn the_types_say_what_upstreams_say() {
+        let module = "github.com/prometheus-operator/prometheus-operator@v0.93.0";
+        crate::crd::upstream::hold(module, &definitions(), |plural| {
+            format!("example/prometheus-operator-crd/monitoring.coreos.com_{plural}.yaml")
+        });
+    }
+
+    #[test]
     fn what_is_not_acted_upon_is_kept() {
         let [pods, _, rules, prometheus] = definitions();
         let spec =

@@ -1,21 +1,23 @@
-//! Differences that do not count: fields by JSON pointer, and fields of other managers.
+//! Differences that do not count: fields by JSON pointer and by jq, and fields of other managers.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tinderbox_api::gitops::IgnoreDifference;
 
+use super::jq;
 use crate::project::matches;
 use crate::sync::Key;
 
-/// What cannot be done of what is asked for.
+/// What is wrong with what is asked for.
 #[must_use]
 pub fn check(ignored: &[IgnoreDifference]) -> Option<String> {
-    let asks = ignored.iter().find(|one| !one.jq_path_expressions.is_empty())?;
-    let kind = &asks.kind;
-    Some(format!(
-        "ignoreDifferences of {kind}: jqPathExpressions are not evaluated here: name the fields by jsonPointers"
-    ))
+    ignored.iter().find_map(|one| {
+        let broken = one.jq_path_expressions.iter().find_map(|expression| Some((expression, jq::check(expression)?)));
+        broken.map(|(expression, why)| {
+            format!("ignoreDifferences of {}: jqPathExpressions {expression:?}: {why}", one.kind)
+        })
+    })
 }
 
 fn fits(ignored: &IgnoreDifference, key: &Key) -> bool {
@@ -33,6 +35,12 @@ pub(super) fn strip(object: &mut Value, live: &Value, ignored: &[IgnoreDifferenc
         for pointer in &one.json_pointers {
             remove(object, pointer);
         }
+        for expression in &one.jq_path_expressions {
+            // What comes later in a list goes first, so that the places before it stay.
+            let mut pointers = jq::pointers(expression, object);
+            pointers.sort_by(|one, two| in_order(two, one));
+            pointers.iter().for_each(|pointer| remove(object, pointer));
+        }
         for pointer in managed(live, &one.managed_fields_managers) {
             remove(object, &pointer);
         }
@@ -45,13 +53,36 @@ pub fn keep_live(target: &mut Value, live: &Value, ignored: &[IgnoreDifference])
     for one in ignored.iter().filter(|one| fits(one, &key)) {
         let managed = managed(live, &one.managed_fields_managers);
         for pointer in one.json_pointers.iter().chain(&managed) {
-            match (live.pointer(pointer), target.pointer_mut(pointer)) {
-                (Some(have), Some(wanted)) => *wanted = have.clone(),
-                (None, Some(_)) => remove(target, pointer),
-                (_, None) => (),
+            keep(target, pointer, live, pointer);
+        }
+        for expression in &one.jq_path_expressions {
+            let (mut wanted, mut have) = (jq::pointers(expression, target), jq::pointers(expression, live));
+            // An item of a list may stand elsewhere there: the expression finds each of them in the same order.
+            if wanted.len() != have.len() {
+                have.clone_from(&wanted);
             }
+            wanted.reverse();
+            have.reverse();
+            wanted.iter().zip(&have).for_each(|(to, from)| keep(target, to, live, from));
         }
     }
+}
+
+/// Puts what is there at one place of an object where something else is wanted at another.
+fn keep(target: &mut Value, to: &str, live: &Value, from: &str) {
+    match (live.pointer(from), target.pointer_mut(to)) {
+        (Some(have), Some(wanted)) => *wanted = have.clone(),
+        (None, Some(_)) => remove(target, to),
+        (_, None) => (),
+    }
+}
+
+/// The order of two fields in an object, whose lists are counted and not spelt.
+fn in_order(one: &str, two: &str) -> std::cmp::Ordering {
+    let parts = |pointer: &str| {
+        pointer.split('/').map(|part| (part.parse::<usize>().ok(), part.to_owned())).collect::<Vec<_>>()
+    };
+    parts(one).cmp(&parts(two))
 }
 
 fn remove(object: &mut Value, pointer: &str) {

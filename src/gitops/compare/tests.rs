@@ -37,6 +37,9 @@ fn only_what_somebody_wants_makes_a_difference() {
     let none = Vec::new();
     let pointer = ignore(json!({"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}));
     let manager = ignore(json!({"group": "*", "kind": "*", "managedFieldsManagers": ["hpa"]}));
+    let expression = |text: &str| ignore(json!({"group": "apps", "kind": "Deployment", "jqPathExpressions": [text]}));
+    let jq = expression(r#".spec.list[] | select(.name == "b") | .v"#);
+    let items = expression(".spec.list[] | select(type == \"object\")");
     let other = ignore(json!({"group": "batch", "kind": "Job", "jsonPointers": ["/spec/replicas"]}));
     let named =
         ignore(json!({"group": "apps", "kind": "Deployment", "name": "db", "jsonPointers": ["/spec/replicas"]}));
@@ -51,6 +54,15 @@ fn only_what_somebody_wants_makes_a_difference() {
         ("fields of a manager", with(&|one| one["spec"]["replicas"] = json!(1)), &manager, false),
         ("fields of a manager in a list", with(&|one| one["spec"]["list"][1]["v"] = json!(9)), &manager, false),
         ("other fields in that list", with(&|one| one["spec"]["list"][0]["v"] = json!(9)), &manager, true),
+        ("a field by jq", with(&|one| one["spec"]["list"][1]["v"] = json!(9)), &jq, false),
+        ("another field than by jq", with(&|one| one["spec"]["list"][0]["v"] = json!(9)), &jq, true),
+        (
+            "items by jq, however many",
+            with(&|one| one["spec"]["list"] = json!([{"name": "x"}, {"name": "y"}, {"name": "z"}])),
+            &items,
+            false,
+        ),
+        ("items by jq, and no others", with(&|one| one["spec"]["list"] = json!([{"name": "x"}, 1])), &items, true),
         ("a rule for other kinds", with(&|one| one["spec"]["replicas"] = json!(1)), &other, true),
         ("a rule for other names", with(&|one| one["spec"]["replicas"] = json!(1)), &named, true),
     ] {
@@ -59,9 +71,15 @@ fn only_what_somebody_wants_makes_a_difference() {
     let mut target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 1, "paused": true}});
     keep_live(&mut target, &live, &pointer);
     assert_eq!(target["spec"], json!({"replicas": 3, "paused": true}), "RespectIgnoreDifferences writes what is there");
-    assert!(check(&pointer).is_none());
-    let jq = ignore(json!({"kind": "Job", "jqPathExpressions": [".spec"]}));
-    assert!(check(&jq).is_some_and(|text| text.starts_with("ignoreDifferences of Job: jqPathExpressions")));
+    let mut target = live.clone();
+    target["spec"]["list"] = json!([{"name": "b", "v": 9}, {"name": "a", "v": 9}]);
+    keep_live(&mut target, &live, &jq);
+    let expected = json!([{"name": "b", "v": 2}, {"name": "a", "v": 9}]);
+    assert_eq!(target["spec"]["list"], expected, "an item is the same wherever it stands");
+    assert!(check(&pointer).is_none() && check(&jq).is_none());
+    let broken = ignore(json!({"kind": "Job", "jqPathExpressions": [".spec", ".spec |"]}));
+    let told = "ignoreDifferences of Job: jqPathExpressions \".spec |\": a term is missing at the end";
+    assert_eq!(check(&broken).as_deref(), Some(told));
 }
 
 #[test]

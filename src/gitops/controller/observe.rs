@@ -15,6 +15,7 @@ use super::desired::{Desired, defined, desired};
 use super::kinds::Kind;
 use super::{Context, Rendered};
 use crate::compare;
+use crate::source::Request;
 use crate::sync::{Key, Pair, is_hook};
 
 /// Objects that are compared side by side.
@@ -55,7 +56,7 @@ pub(super) async fn view(
     if let Some(wrong) = compare::check(&app.spec.ignore_differences) {
         return Ok(Err(wrong));
     }
-    match context.sources.render(source, revision).await {
+    match context.sources.render(Request::of(app, source, revision)).await {
         Ok(rendered) => match look(context, app, rendered).await {
             Ok(view) => Ok(Ok(view)),
             Err(Error::Invalid(why)) => Ok(Err(format!("Failed to load live state: {why}"))),

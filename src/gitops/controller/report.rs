@@ -2,12 +2,15 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tinderbox_api::gitops::{Application, ComparedTo, Condition, HealthReport, ResourceStatus, Summary, SyncState};
+use tinderbox_api::gitops::{
+    Application, ComparedTo, Condition, GROUP, HealthReport, ResourceStatus, Summary, SyncState,
+};
 use tinderbox_client::Note;
 
 use super::observe::View;
 use crate::compare;
 use crate::health::{self, Health};
+use crate::sync::Key;
 
 /// Conditions that are found anew each time an application is looked at.
 const FOUND: [&str; 5] =
@@ -89,7 +92,16 @@ fn summary(view: &View) -> Summary {
         }
         images.extend(live["spec"]["image"].as_str().map(str::to_owned));
     }
-    Summary { external_urls: Vec::new(), images: images.into_iter().collect() }
+    let is_parent = view.pairs.iter().any(|pair| pair.target.is_some() && is_application(&pair.key()));
+    Summary {
+        external_urls: Vec::new(),
+        images: images.into_iter().collect(),
+        is_app_of_apps: Some(is_parent).filter(|is| *is),
+    }
+}
+
+fn is_application(key: &Key) -> bool {
+    key.group == GROUP && key.kind == "Application"
 }
 
 fn conditions(app: &mut Application, found: Vec<(&'static str, String)>, now: Timestamp) {

@@ -1,7 +1,7 @@
 //! ApplicationSets: the loop that makes, changes and deletes applications. Which these are is decided in [`crate::set`].
 //! Upstream rule: `applicationset/controllers/applicationset_controller.go` of argoproj/argo-cd.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -243,10 +243,14 @@ fn changed(
 ) -> std::result::Result<Application, String> {
     let mut new = live.clone();
     let mut annotations = wanted.metadata.annotations.clone().unwrap_or_default();
-    let kept = live.annotations().iter().filter(|(key, _)| PRESERVED.contains(&key.as_str()));
-    annotations.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
+    let preserved = set.spec.preserved_fields.clone().unwrap_or_default();
+    let mut keep: Vec<&str> = PRESERVED.to_vec();
+    keep.extend(preserved.annotations.iter().map(String::as_str));
+    carry(&mut annotations, live.annotations(), &keep);
     new.metadata.annotations = Some(annotations).filter(|all| !all.is_empty());
-    new.metadata.labels.clone_from(&wanted.metadata.labels);
+    let mut labels = wanted.metadata.labels.clone().unwrap_or_default();
+    carry(&mut labels, live.labels(), &preserved.labels.iter().map(String::as_str).collect::<Vec<_>>());
+    new.metadata.labels = Some(labels).filter(|all| !all.is_empty());
     let mut finalizers = wanted.metadata.finalizers.clone().unwrap_or_default();
     let kept = live.finalizers().iter().filter(|one| FINALIZERS.iter().any(|known| one.starts_with(known)));
     finalizers.extend(kept.cloned());
@@ -273,6 +277,12 @@ fn changed(
     let mut kept: Application = serde_json::from_value(value).map_err(|error| error.to_string())?;
     (kept.api_version, kept.kind) = (live.api_version.clone(), live.kind.clone());
     Ok(kept)
+}
+
+/// Takes over what others have set, where it is theirs.
+fn carry(wanted: &mut BTreeMap<String, String>, live: &BTreeMap<String, String>, keys: &[&str]) {
+    let kept = live.iter().filter(|(key, _)| keys.contains(&key.as_str()));
+    wanted.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
 }
 
 /// Fields of applications that others may change.

@@ -1,21 +1,23 @@
-//! Where the controller gets its objects from: a repository on this machine, its working tree as it is or one of its revisions.
+//! Where the controller gets its objects from: a repository on this machine, its working tree as it is or one of its revisions, and
+//! repositories elsewhere.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
-use tinderbox_api::gitops::{Application, ApplicationSet, ApplicationSource, GitGenerator};
+use tinderbox_api::gitops::{Application, ApplicationSet, GitGenerator};
 use tinderbox_client::Clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::manifest::Object;
-use crate::set::{self, Wrong};
+use crate::set::{self, Look, Wrong};
 use crate::source::traced::{Looks, Trace, Traced};
-use crate::source::{self, DIRTY, Repository, SourceType};
+use crate::source::{self, DIRTY, GitTree, Home, Remotes, Repository, Request, SourceType, home};
 
 /// The objects of a source at a revision.
 #[derive(Debug, Clone)]
@@ -30,8 +32,8 @@ pub struct Rendered {
 
 /// Gives the objects of sources.
 pub trait Sources: Send + Sync + 'static {
-    /// The objects of a source at a revision: its own when that is empty.
-    fn render(&self, source: ApplicationSource, revision: String) -> BoxFuture<'static, Result<Rendered>>;
+    /// The objects of a source.
+    fn render(&self, request: Request) -> BoxFuture<'static, Result<Rendered>>;
 
     /// The applications of a set.
     fn generate(&self, set: ApplicationSet) -> BoxFuture<'static, std::result::Result<Vec<Application>, Wrong>>;
@@ -44,10 +46,20 @@ pub trait Sources: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct Local {
     repository: Arc<Repository>,
-    urls: Arc<Vec<String>>,
+    elsewhere: Option<Arc<Elsewhere>>,
     counter: watch::Sender<u64>,
-    /// Sources of the working tree, as they were last rendered.
+    /// Sources as they were last rendered.
     known: Arc<Mutex<HashMap<String, Known>>>,
+}
+
+/// The repositories that the working tree does not stand for.
+#[derive(Debug)]
+struct Elsewhere {
+    remotes: Remotes,
+    /// The folder of what is applied by hand, in the repository.
+    roots: PathBuf,
+    /// The URLs that the working tree stands for, and how everything looked that says so.
+    own: Mutex<(Looks, BTreeSet<String>)>,
 }
 
 /// A source of the working tree, or the folders of a set.
@@ -65,15 +77,17 @@ const WORKING: [&str; 2] = ["", "HEAD"];
 const MOST: usize = 512;
 
 impl Local {
-    /// The repository that stands for these URLs; for every URL when there are none.
+    /// The repository that stands for every URL.
     #[must_use]
-    pub fn new(repository: Repository, urls: Vec<String>) -> Self {
-        Self {
-            repository: Arc::new(repository),
-            urls: Arc::new(urls),
-            counter: watch::Sender::new(0),
-            known: Arc::default(),
-        }
+    pub fn new(repository: Repository) -> Self {
+        let repository = Arc::new(repository);
+        Self { repository, elsewhere: None, counter: watch::Sender::new(0), known: Arc::default() }
+    }
+
+    /// The same, which stands for its own URLs alone: those of [`home::urls`]. Others are fetched.
+    #[must_use]
+    pub fn beside(self, remotes: Remotes, roots: PathBuf) -> Self {
+        Self { elsewhere: Some(Arc::new(Elsewhere { remotes, roots, own: Mutex::default() })), ..self }
     }
 
     /// Looks at the files of all sources of the working tree again and again, until cancelled, and tells when they have changed.
@@ -109,29 +123,57 @@ impl Local {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The objects of a source at a revision: its own when that is empty.
-    ///
-    /// # Errors
-    /// When a file is broken, there is no such revision, or the repository is not this one.
-    pub fn objects(&self, source: &ApplicationSource, revision: &str) -> Result<Rendered> {
-        self.check(&source.repo_url)?;
-        let asked = if revision.is_empty() { &source.target_revision } else { revision };
-        let (base, dirty) = asked.split_once(DIRTY).map_or((asked, false), |(base, _)| (base, true));
-        if dirty || self.is_working(base) {
-            return self.working(source);
+    /// What the working tree stands for, and where the rest comes from.
+    fn home(&self) -> Home {
+        let Some(elsewhere) = &self.elsewhere else { return Home::default() };
+        let root = self.repository.root();
+        let mut own = elsewhere.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.1.is_empty() || own.0.again(root) != own.0 {
+            let disk = self.repository.working_tree();
+            let traced = Traced::new(&disk, root);
+            // What it once stood for it stands for while a root is broken.
+            let urls = home::urls(&self.repository, &traced, &elsewhere.roots);
+            own.1.extend(urls);
+            own.0 = traced.trace().looks;
         }
-        // Branches and tags can move: nothing is remembered of them.
-        let tree = self.repository.tree(base)?;
-        let (source_type, objects) = source::render(&tree, source)?;
-        Ok(Rendered { revision: tree.commit().to_owned(), source_type, objects })
+        Home::of(own.1.clone(), elsewhere.remotes.clone())
     }
 
-    /// Whether a repository is this one.
-    fn check(&self, url: &str) -> Result<()> {
-        if self.urls.is_empty() || self.urls.iter().any(|known| known == url) {
-            return Ok(());
+    /// The objects of a source.
+    ///
+    /// # Errors
+    /// When a file is broken, there is no such revision, or a repository does not answer.
+    pub fn objects(&self, request: &Request) -> Result<Rendered> {
+        let (home, source) = (self.home(), &request.source);
+        let asked = request.asked();
+        if let Some(remotes) = home.elsewhere(&source.repo_url).filter(|_| source.chart.is_empty()) {
+            let found = remotes.find(&source.repo_url, asked, &source.tag_prefix, request.again)?;
+            return self.of_commit(request, &home, found.commit(), || found.tree());
         }
-        Err(Error::at(url, "this repository is not on this machine, and none is fetched"))
+        let (base, dirty) = asked.split_once(DIRTY).map_or((asked, false), |(base, _)| (base, true));
+        if dirty || self.is_working(base) {
+            return self.working(request, &home);
+        }
+        let commit = self.repository.find(base, &source.tag_prefix)?;
+        self.of_commit(request, &home, &commit, || self.repository.tree(&commit))
+    }
+
+    /// The objects of a source at a commit, which never change.
+    fn of_commit(
+        &self,
+        request: &Request,
+        home: &Home,
+        commit: &str,
+        tree: impl FnOnce() -> Result<GitTree>,
+    ) -> Result<Rendered> {
+        let key = key(request, commit);
+        if let Some(rendered) = self.known().get(&key).and_then(|known| known.rendered.clone()) {
+            return Ok(rendered);
+        }
+        let (source_type, objects) = source::render(&tree()?, request, &home.helm)?;
+        let rendered = Rendered { revision: commit.to_owned(), source_type, objects };
+        self.note(key, Known { looks: Looks::default(), rendered: Some(rendered.clone()) });
+        Ok(rendered)
     }
 
     /// Whether a revision is the working tree.
@@ -146,14 +188,15 @@ impl Local {
     pub fn applications(&self, set: &ApplicationSet) -> std::result::Result<Vec<Application>, Wrong> {
         let disk = self.repository.working_tree();
         let traced = Traced::new(&disk, self.repository.root());
-        let folders = |git: &GitGenerator| {
-            self.check(&git.repo_url)?;
-            if self.is_working(&git.revision) {
-                return set::matching(&traced, &git.directories);
+        let home = self.home();
+        let trees = |git: &GitGenerator, look: &mut Look<'_>| {
+            if home.elsewhere(&git.repo_url).is_some() || self.is_working(&git.revision) {
+                home.look(&traced, git, look)
+            } else {
+                look(&self.repository.tree(&git.revision)?)
             }
-            set::matching(&self.repository.tree(&git.revision)?, &git.directories)
         };
-        let applications = set::applications(set, &folders);
+        let applications = set::applications(set, &trees);
         let looks = traced.trace().looks;
         let key = format!(
             "{}/{}",
@@ -174,9 +217,9 @@ impl Local {
     }
 
     /// The objects of a source of the working tree, from memory where nothing has changed since.
-    fn working(&self, source: &ApplicationSource) -> Result<Rendered> {
+    fn working(&self, request: &Request, home: &Home) -> Result<Rendered> {
         let root = self.repository.root();
-        let key = serde_json::to_string(source).unwrap_or_default();
+        let key = key(request, "");
         let before = self.known().get(&key).map(|known| (known.looks.clone(), known.rendered.clone()));
         if let Some((looks, Some(rendered))) = before
             && looks.again(root) == looks
@@ -187,7 +230,7 @@ impl Local {
         let mut looks = Looks::default();
         self.repository.heads().into_iter().for_each(|file| looks.add(root, file));
         let traced = Traced::new(&disk, root);
-        let rendered = source::render(&traced, source);
+        let rendered = source::render(&traced, request, &home.helm);
         let Trace { read, looks: more } = traced.trace();
         looks.extend(more);
         let rendered = rendered.and_then(|(source_type, objects)| {
@@ -203,10 +246,10 @@ impl Local {
 }
 
 impl Sources for Local {
-    fn render(&self, source: ApplicationSource, revision: String) -> BoxFuture<'static, Result<Rendered>> {
+    fn render(&self, request: Request) -> BoxFuture<'static, Result<Rendered>> {
         let local = self.clone();
         Box::pin(async move {
-            let rendering = tokio::task::spawn_blocking(move || local.objects(&source, &revision));
+            let rendering = tokio::task::spawn_blocking(move || local.objects(&request));
             rendering.await.unwrap_or_else(|error| Err(Error::at("render", error.to_string())))
         })
     }
@@ -222,6 +265,12 @@ impl Sources for Local {
     fn changes(&self) -> watch::Receiver<u64> {
         self.counter.subscribe()
     }
+}
+
+/// Tells renderings apart, those of the working tree by no commit.
+fn key(request: &Request, commit: &str) -> String {
+    let request = Request { revision: commit.to_owned(), again: false, ..request.clone() };
+    serde_json::to_string(&request).unwrap_or_default()
 }
 
 /// Tells working trees apart that come from the same commit.

@@ -13,7 +13,7 @@ use crate::tree::Tree;
 ///
 /// # Errors
 /// When a folder cannot be listed.
-pub fn matching(tree: &dyn Tree, patterns: &[GitDirectory]) -> Result<Vec<PathBuf>> {
+pub(super) fn matching(tree: &dyn Tree, patterns: &[GitDirectory]) -> Result<Vec<PathBuf>> {
     let (out, within): (Vec<_>, Vec<_>) = patterns.iter().partition(|one| one.exclude.unwrap_or_default());
     let mut found = BTreeSet::new();
     for pattern in within {

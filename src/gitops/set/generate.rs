@@ -1,21 +1,23 @@
-//! Parameters from generators: lists, folders of a repository, and each of one with each of another.
+//! Parameters from generators: lists, folders and files of a repository, and each of one with each of another.
 //! Upstream rule: `applicationset/generators` of argoproj/argo-cd.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use tinderbox_api::gitops::{Generator, GitGenerator, ListGenerator, MatrixGenerator};
 use tinderbox_api::selector::LabelSelector;
 use tinderbox_api::sprig::value::show;
+use tinderbox_client::error::chain;
 
-use super::Folders;
 use super::template::{Language, Missing, Parameters, normalized};
+use super::{Trees, files, folders};
 
 /// What generates the parameters of a set.
 pub(super) struct Set<'a> {
     pub(super) language: Language,
-    pub(super) folders: &'a Folders<'a>,
+    pub(super) trees: &'a Trees<'a>,
 }
 
 /// What a generator gives.
@@ -40,7 +42,7 @@ impl Set<'_> {
             (generator.plugin.is_some(), "plugin"),
         ];
         if let Some((_, name)) = not_served.into_iter().find(|(is, _)| *is) {
-            return Err(format!("the generator {name} is not served here: list, git with directories and matrix are"));
+            return Err(format!("the generator {name} is not served here: list, git and matrix are"));
         }
         let (parameters, template) = match (&generator.list, &generator.git, &generator.matrix) {
             (Some(list), None, None) => (self.list(list)?, &list.template),
@@ -83,34 +85,60 @@ impl Set<'_> {
     }
 
     fn git(&self, git: &GitGenerator) -> Answer<Vec<Parameters>> {
-        if !git.files.is_empty() {
-            return Err("git with files is not served here: name folders by directories".to_owned());
+        if git.directories.is_empty() && git.files.is_empty() {
+            return Err("git has neither directories nor files: name them by their patterns".to_owned());
         }
-        if git.directories.is_empty() {
-            return Err("git has no directories: name folders by their patterns".to_owned());
+        if !git.directories.is_empty() {
+            let mut found = Vec::new();
+            let looked = (self.trees)(git, &mut |tree| {
+                found = folders::matching(tree, &git.directories)?;
+                Ok(())
+            });
+            looked.map_err(|error| format!("error getting directories from repo: {}", chain(&error)))?;
+            return found.iter().map(|dir| self.of_path(git, Map::new(), dir, None)).collect();
         }
-        let found = (self.folders)(git);
-        let found = found.map_err(|error| format!("error getting directories from repo: {error}"))?;
-        found.iter().map(|dir| self.of_folder(git, dir)).collect()
+        let mut found = files::Found::new();
+        let looked = (self.trees)(git, &mut |tree| {
+            found = files::matching(tree, &git.files)?;
+            Ok(())
+        });
+        looked.map_err(|error| format!("error getting files from repo: {}", chain(&error)))?;
+        let mut all = Vec::new();
+        for (file, objects) in found {
+            for object in objects {
+                // What the file says is known by its path where templates are simple.
+                let fields = match self.language {
+                    Language::Simple => flat(&object).into_iter().map(|(key, value)| (key, json!(value))).collect(),
+                    Language::Go(_) => object,
+                };
+                let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                all.push(self.of_path(git, fields, dir, file.file_name())?);
+            }
+        }
+        Ok(all)
     }
 
-    fn of_folder(&self, git: &GitGenerator, dir: &Path) -> Answer<Parameters> {
+    /// The parameters of a folder, or of a file in it, beside what the file says.
+    fn of_path(&self, git: &GitGenerator, fields: Parameters, dir: &Path, file: Option<&OsStr>) -> Answer<Parameters> {
         let path = dir.to_string_lossy().into_owned();
-        let base = dir.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let normal = normalized(&base);
+        let base = dir.file_name().map_or_else(|| path.clone(), |name| name.to_string_lossy().into_owned());
         let segments: Vec<&str> = path.split('/').collect();
+        let mut names = vec![("basename", json!(base)), ("basenameNormalized", json!(normalized(&base)))];
+        if let Some(file) = file.map(OsStr::to_string_lossy) {
+            names.extend([("filename", json!(file)), ("filenameNormalized", json!(normalized(&file)))]);
+        }
         let prefix = git.path_param_prefix.as_str();
-        let mut all = Map::new();
+        let mut all = fields;
         if self.language == Language::Simple {
             let name = if prefix.is_empty() { "path".to_owned() } else { format!("{prefix}.path") };
             for (index, segment) in segments.iter().enumerate() {
                 all.insert(format!("{name}[{index}]"), json!(segment));
             }
-            all.insert(format!("{name}.basename"), json!(base));
-            all.insert(format!("{name}.basenameNormalized"), json!(normal));
+            all.extend(names.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
             all.insert(name, json!(path));
         } else {
-            let inner = json!({"path": path, "basename": base, "basenameNormalized": normal, "segments": segments});
+            let mut inner = json!({"path": path, "segments": segments});
+            names.into_iter().for_each(|(key, value)| inner[key] = value);
             if prefix.is_empty() {
                 all.insert("path".to_owned(), inner);
             } else {

@@ -1,24 +1,26 @@
-//! ApplicationSets as applications: parameters from generators, filled into templates. Pure: it looks at folders and knows no cluster.
+//! ApplicationSets as applications: parameters from generators, filled into templates. It looks at trees of files, and knows no cluster.
 //! Upstream rule: `applicationset` of argoproj/argo-cd.
 
+mod files;
 mod folders;
 mod generate;
 mod policy;
 mod template;
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 use tinderbox_api::gitops::{Application, ApplicationSet, GROUP, GitGenerator, VERSION, marks};
 
-pub use folders::matching;
 pub use policy::Policy;
 
+use crate::tree::Tree;
 use generate::Set;
 use template::{Language, Parameters};
 
-/// Gives the folders that a generator asks for, in order.
-pub type Folders<'a> = dyn Fn(&GitGenerator) -> crate::Result<Vec<PathBuf>> + 'a;
+/// A look at a tree.
+pub type Look<'a> = dyn FnMut(&dyn Tree) -> crate::Result<()> + 'a;
+
+/// Lets a look at the tree that a generator names by repository and revision.
+pub type Trees<'a> = dyn Fn(&GitGenerator, &mut Look<'_>) -> crate::Result<()> + 'a;
 
 /// Why a set has no applications.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +46,7 @@ impl Wrong {
 ///
 /// # Errors
 /// When a generator or a template is broken, or asks for what is not served here.
-pub fn applications(set: &ApplicationSet, folders: &Folders<'_>) -> Result<Vec<Application>, Wrong> {
+pub fn applications(set: &ApplicationSet, trees: &Trees<'_>) -> Result<Vec<Application>, Wrong> {
     let spec = &set.spec;
     let language =
         Language::of(spec.go_template.unwrap_or_default(), &spec.go_template_options).map_err(Wrong::rendering)?;
@@ -57,7 +59,7 @@ pub fn applications(set: &ApplicationSet, folders: &Folders<'_>) -> Result<Vec<A
     }
     let policy = Policy::of(set);
     let base = spec.template.clone().unwrap_or_else(|| json!({}));
-    let generators = Set { language, folders };
+    let generators = Set { language, trees };
     let mut all = Vec::new();
     for generator in &spec.generators {
         let generated = generators.parameters(generator).map_err(Wrong::generating)?;

@@ -8,8 +8,14 @@ use super::*;
 use crate::tree::Memory;
 
 fn tree() -> Memory {
-    let files = ["apps/one/a.yaml", "apps/two/deep/b.yaml", "apps/.hidden/c.yaml", "apps/file.yaml", "jobs/one/d.yaml"];
-    Memory::new(files.map(|file| (file, "")))
+    let files = ["apps/one/a.yaml", "apps/two/deep/b.yaml", "apps/.hidden/c.yaml", "jobs/one/d.yaml"];
+    let config = [
+        ("apps/file.yaml", "just a text"),
+        ("apps/one/config.json", r#"{"name": "a", "size": {"cpu": 2}, "zones": ["x", "y"]}"#),
+        ("jobs/one/config.yaml", "- {name: b}\n- {name: c}\n"),
+        ("config.json", "{\"name\": \"root\"}"),
+    ];
+    Memory::new(files.map(|file| (file, "")).into_iter().chain(config))
 }
 
 fn set(spec: Value) -> ApplicationSet {
@@ -24,8 +30,7 @@ fn set(spec: Value) -> ApplicationSet {
 
 fn made(spec: Value) -> Result<Vec<Value>, Wrong> {
     let tree = tree();
-    let folders = |git: &GitGenerator| matching(&tree, &git.directories);
-    let apps = applications(&set(spec), &folders)?;
+    let apps = applications(&set(spec), &|_, look| look(&tree))?;
     Ok(apps.iter().map(|app| serde_json::to_value(app).expect("encoded")).collect())
 }
 
@@ -36,6 +41,10 @@ fn names(spec: Value) -> Vec<String> {
 
 fn git(patterns: Value) -> Value {
     json!({"git": {"repoURL": "r", "revision": "HEAD", "directories": patterns}})
+}
+
+fn files(patterns: Value) -> Value {
+    json!({"git": {"repoURL": "r", "revision": "HEAD", "files": patterns}})
 }
 
 fn named(name: &str) -> Value {
@@ -55,7 +64,7 @@ fn folders_that_fit() {
         (json!([{"path": "none/*"}, {"path": "apps/.hidden"}]), vec![]),
     ] {
         let patterns_read: Vec<_> = serde_json::from_value(patterns.clone()).expect("patterns");
-        let found = matching(&tree(), &patterns_read).expect("listed");
+        let found = folders::matching(&tree(), &patterns_read).expect("listed");
         assert_eq!(found, expected.iter().map(Path::new).collect::<Vec<_>>(), "{patterns}");
     }
 }
@@ -152,6 +161,43 @@ fn generators_and_what_they_give() {
             json!({"generators": [list(json!([{"name": "a"}])), list(json!([{"name": "b"}]))]}),
             vec!["a", "b"],
         ),
+        (
+            "files, simple: what they say by its path",
+            json!({"generators": [files(json!([{"path": "**/config.json"}]))],
+                "template": named("{{name}}-{{path}}-{{path.basename}}-{{path.filename}}-{{size.cpu}}{{zones.1}}")}),
+            vec!["a-apps/one-one-config.json-2y", "root-.-.-config.json-{{size.cpu}}{{zones.1}}"],
+        ),
+        (
+            "files, Go's, with several objects in one",
+            go(
+                "{{.name}}-{{.path.path}}-{{.path.filenameNormalized}}-{{index .path.segments 0}}",
+                json!({"generators": [files(json!([{"path": "{apps,jobs}/*/config.*"}]))]}),
+            ),
+            vec!["a-apps/one-config.json-apps", "b-jobs/one-config.yaml-jobs", "c-jobs/one-config.yaml-jobs"],
+        ),
+        (
+            "files but for some, with a prefix and values",
+            json!({
+                "generators": [{"git": {
+                    "files": [{"path": "**/config.*"}, {"path": "config.json", "exclude": true}, {"path": "jobs/**", "exclude": true}],
+                    "pathParamPrefix": "my", "values": {"x": "{{my.path.filename}}-{{name}}"},
+                }}],
+                "template": named("{{my.path[1]}}-{{values.x}}"),
+            }),
+            vec!["one-config.json-a"],
+        ),
+        (
+            "selectors of inner generators count, whatever applyNestedSelectors says",
+            json!({
+                "applyNestedSelectors": false,
+                "generators": [matrix(json!([
+                    list(json!([{"a": "1"}])),
+                    {"list": {"elements": [{"b": "2"}, {"b": "3"}]}, "selector": {"matchLabels": {"b": "3"}}},
+                ]))],
+                "template": named("{{a}}{{b}}"),
+            }),
+            vec!["13"],
+        ),
         ("none of a pattern", json!({"generators": [git(json!([{"path": "none/*"}]))]}), vec![]),
     ] {
         assert_eq!(names(spec), expected, "{rule}");
@@ -207,9 +253,19 @@ fn what_cannot_be_generated_is_told() {
             "a generator is more",
         ),
         (
-            json!({"generators": [{"git": {"files": [{"path": "x"}]}}]}),
+            json!({"generators": [{"git": {}}]}),
             "ApplicationGenerationFromParamsError",
-            "git with files is not served here",
+            "git has neither directories nor files",
+        ),
+        (
+            json!({"generators": [{"git": {"files": [{"path": "apps/fi*.yaml"}]}}]}),
+            "ApplicationGenerationFromParamsError",
+            "error getting files from repo: apps/file.yaml:1:1: unable to parse file: this is neither an object nor",
+        ),
+        (
+            json!({"generators": [{"git": {"files": [{"path": "a[b"}]}}]}),
+            "ApplicationGenerationFromParamsError",
+            "error getting files from repo: a[b: this is no pattern of paths",
         ),
         (matrix(json!([list(json!([]))])), "ApplicationGenerationFromParamsError", "a matrix has 1 generators"),
         (
@@ -250,7 +306,7 @@ fn names_are_there_and_apart() {
     let spec =
         json!({"generators": [{"list": {"elements": [{"name": "a"}, {"name": "a"}, {"name": "b"}, {"name": ""}]}}]});
     let set = set(spec);
-    let apps = applications(&set, &|_| Ok(Vec::new())).expect("applications");
+    let apps = applications(&set, &|_, _| Ok(())).expect("applications");
     let told: Vec<(String, String)> = clashes(&set, &apps);
     let told: Map<String, Value> = told.into_iter().map(|(name, message)| (name, json!(message))).collect();
     assert_eq!(told["a"], "ApplicationSet set contains applications with duplicate name: a");

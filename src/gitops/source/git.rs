@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use super::range::Range;
 use crate::error::{Error, Result};
 use crate::tree::{Disk, Tree, below, has_folder};
 
@@ -50,6 +51,38 @@ impl Repository {
     #[must_use]
     pub fn at(dir: &Path) -> Self {
         Self::around(dir).unwrap_or_else(|_| Self { root: dir.to_owned(), git_dir: None })
+    }
+
+    /// One without a working tree.
+    pub(super) fn bare(dir: PathBuf) -> Self {
+        Self { root: dir.clone(), git_dir: Some(dir) }
+    }
+
+    /// The URLs of the repositories that this one is a clone of.
+    pub(super) fn remotes(&self) -> Vec<String> {
+        // Where there are none git refuses.
+        let words = ["config", "--get-regexp", r"^remote\..*\.url$"];
+        let said =
+            self.git_dir.as_ref().and_then(|_| git(&self.root, &words, "list its remotes").ok()).unwrap_or_default();
+        said.lines().filter_map(|line| line.split_once(' ')).map(|(_, url)| url.to_owned()).collect()
+    }
+
+    /// The newest tag of a range of versions; nothing where the revision is no range.
+    ///
+    /// # Errors
+    /// When no tag fits.
+    pub(super) fn newest(&self, revision: &str, prefix: &str) -> Result<Option<String>> {
+        let Some(range) = Range::read(revision) else { return Ok(None) };
+        let act = format!("find the revision {revision}");
+        let listed = git(&self.root, &["for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags"], &act)?;
+        let tags: Vec<&str> = listed.lines().filter_map(|tag| tag.strip_prefix(prefix)).collect();
+        match range.newest(tags.iter().copied()) {
+            Some(tag) => Ok(Some(format!("refs/tags/{prefix}{tag}"))),
+            None => Err(Error::Git {
+                act,
+                message: format!("version matching constraint not found in {} tags", tags.len()),
+            }),
+        }
     }
 
     /// Its root folder.
@@ -126,18 +159,28 @@ impl Repository {
         Ok(Commit { id, author: line(), date: line(), subject: line() })
     }
 
-    /// The tree of a revision.
+    /// The id of the commit that a branch, a tag, an id or a range of versions means. The tags of a range begin with `prefix`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, revision: &str, prefix: &str) -> Result<String> {
+        let tag = self.newest(revision, prefix)?;
+        self.resolve(tag.as_deref().unwrap_or(revision))
+    }
+
+    /// The tree of a revision, as [`Self::find`] reads it.
     ///
     /// # Errors
     /// When there is no such revision.
     pub fn tree(&self, revision: &str) -> Result<GitTree> {
-        GitTree::new(&self.root, &self.resolve(revision)?)
+        GitTree::new(&self.root, &self.find(revision, "")?)
     }
 }
 
 /// The tree of a commit.
 pub struct GitTree {
     commit: String,
+    shown: PathBuf,
     files: BTreeMap<PathBuf, String>,
     reader: Mutex<Blobs>,
 }
@@ -175,13 +218,18 @@ impl GitTree {
             return Err(failed(std::io::ErrorKind::BrokenPipe.into()));
         };
         let reader = Mutex::new(Blobs { child, input, output: BufReader::new(output) });
-        Ok(Self { commit: commit.to_owned(), files, reader })
+        Ok(Self { commit: commit.to_owned(), shown: PathBuf::new(), files, reader })
     }
 
     /// The commit's id.
     #[must_use]
     pub fn commit(&self) -> &str {
         &self.commit
+    }
+
+    /// The same tree, whose paths are shown below something.
+    pub(super) fn shown_below(self, shown: &str) -> Self {
+        Self { shown: shown.into(), ..self }
     }
 }
 
@@ -203,6 +251,10 @@ impl Tree for GitTree {
     fn files(&self, dir: &Path, recurse: bool) -> Result<Vec<PathBuf>> {
         Ok(below(self.files.keys(), dir, recurse))
     }
+
+    fn show(&self, path: &Path) -> PathBuf {
+        self.shown.join(path)
+    }
 }
 
 impl Blobs {
@@ -220,9 +272,16 @@ impl Blobs {
     }
 }
 
-fn command(root: &Path) -> Command {
+pub(super) fn command(root: &Path) -> Command {
     let mut command = Command::new("git");
-    command.arg("-C").arg(root).args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
+    command.arg("-C").arg(root).args([
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "safe.bareRepository=all",
+    ]);
     command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C").stdin(Stdio::null());
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
         command.env_remove(variable);

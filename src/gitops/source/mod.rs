@@ -1,9 +1,14 @@
-//! Sources of applications as objects: folders of manifests and kustomizations, of the working tree or of a revision.
+//! Sources of applications as objects: folders of manifests, kustomizations and charts, of the working tree or of a revision.
 //! Upstream rule: `reposerver/repository` of argoproj/argo-cd.
 
 mod directory;
 mod git;
+mod helm;
+pub mod home;
 mod overlay;
+mod range;
+mod remote;
+mod request;
 pub mod traced;
 
 use std::path::Path;
@@ -11,6 +16,10 @@ use std::path::Path;
 use tinderbox_api::gitops::ApplicationSource;
 
 pub use git::{Commit, DIRTY, GitTree, Repository};
+pub use helm::Helm;
+pub use home::Home;
+pub use remote::{Found, Remotes};
+pub use request::Request;
 
 use crate::error::{Error, Result};
 use crate::kustomize;
@@ -70,12 +79,17 @@ pub fn type_of(tree: &dyn Tree, source: &ApplicationSource) -> Result<SourceType
     }
 }
 
-/// The objects of a source, and how they were rendered.
+/// The objects of a source in its tree, and how they were rendered. Whatever its revision is, the tree is that of it.
 ///
 /// # Errors
 /// When a file is broken or the source asks for what cannot be rendered here.
-pub fn render(tree: &dyn Tree, source: &ApplicationSource) -> Result<(SourceType, Vec<Object>)> {
+pub fn render(tree: &dyn Tree, request: &Request, helm: &Helm) -> Result<(SourceType, Vec<Object>)> {
+    let source = &request.source;
     let of = type_of(tree, source)?;
+    if !source.chart.is_empty() {
+        let wrong = "charts of Helm's repositories are not fetched here: put the chart into a repository of git, and name its path";
+        return Err(Error::at(&source.chart, wrong));
+    }
     let dir = folder(tree, source)?;
     if !tree.is_dir(&dir) {
         return Err(Error::at(tree.show(&dir).display(), "app path does not exist"));
@@ -89,10 +103,7 @@ pub fn render(tree: &dyn Tree, source: &ApplicationSource) -> Result<(SourceType
             Some(options) => overlay::render(tree, &dir, options)?,
             None => kustomize::render(tree, &dir)?,
         },
-        SourceType::Helm => {
-            let name = if source.chart.is_empty() { &source.path } else { &source.chart };
-            return Err(Error::at(name, "charts are not rendered here: put what `helm template` gives into the tree"));
-        }
+        SourceType::Helm => helm::render(tree, &dir, request, helm)?,
     };
     Ok((of, objects))
 }

@@ -12,8 +12,12 @@ fn map(name: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n")
 }
 
-fn source(value: Value) -> ApplicationSource {
-    serde_json::from_value(value).expect("a source")
+fn source(value: Value) -> Request {
+    Request { source: serde_json::from_value(value).expect("a source"), ..Request::default() }
+}
+
+fn render(tree: &dyn Tree, request: &Request) -> Result<(SourceType, Vec<Object>)> {
+    super::render(tree, request, &Helm::at("/nonexistent/helm"))
 }
 
 fn names(objects: &[Object]) -> Vec<&str> {
@@ -53,7 +57,7 @@ fn the_type_is_told_or_found() {
     let (of, objects) = render(&tree, &source(json!({"path": "k"}))).expect("rendered");
     assert_eq!((of.as_str(), names(&objects)), ("Kustomize", vec!["k-a"]));
     for (value, expected) in [
-        (json!({"path": "h"}), "h: charts are not rendered here"),
+        (json!({"path": "h"}), "h: there is no command `helm` to render this chart"),
         (json!({"path": "none"}), "none: app path does not exist"),
         (json!({"path": "../x"}), "../x: it leads out of"),
         (json!({"path": "k", "helm": {}, "directory": {}}), "k: the source has options for Helm and for Directory"),

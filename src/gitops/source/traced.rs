@@ -144,7 +144,8 @@ mod tests {
         let look = |source: serde_json::Value| {
             let traced = Traced::new(&disk, dir.path());
             let source = serde_json::from_value(source).expect("a source");
-            super::super::render(&traced, &source).expect("rendered");
+            let request = super::super::Request { source, ..Default::default() };
+            super::super::render(&traced, &request, &super::super::Helm::default()).expect("rendered");
             let trace = traced.trace();
             (trace.looks, trace.read)
         };

@@ -132,7 +132,7 @@ fn means(name: &str, figure: &str) -> bool {
 async fn with_platform(project: &Project, rehearsal: &Rehearsal) -> Result<Cluster, Error> {
     let cluster = Cluster::connect("rehearsal", &rehearsal.kubeconfig()).await?;
     let mut objects = match project.platform(ProviderName::Embedded) {
-        Some(root) => tree::expand(&project.repository(), &root)?.objects(),
+        Some(root) => tree::expand(project, &root)?.objects(),
         None => Vec::new(),
     };
     apply::in_order(&mut objects);

@@ -157,7 +157,7 @@ async fn through(cluster: &Cluster, nodes: usize) -> Result<Duration, Error> {
 async fn diamond(project: &Project, talk: &Talk) -> Result<Figure, Error> {
     talk.tell(Event::Step(format!("{DIAMOND} on a fresh cluster")));
     let (_, cluster) = up::up(project, "bench", std::future::pending(), &Talk::silent()).await?;
-    let objects = gitops::expand(&project.repository(), &project.target(DIAMOND)?)?.objects();
+    let objects = gitops::expand(project, &project.target(DIAMOND)?)?.objects();
     let found = objects.into_iter().find(|object| object.value["kind"] == "Workflow");
     let found = found.ok_or_else(|| Error::Internal(format!("{DIAMOND} has no workflow")))?;
     let mut times = Vec::with_capacity(TIMES);

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde::Serialize;
-use tinderbox_api::gitops::{Application, ApplicationSource, History, Initiator};
-use tinderbox_gitops::source::{self, DIRTY, Repository};
+use tinderbox_api::gitops::{Application, History, Initiator};
+use tinderbox_gitops::source::{Commit, DIRTY, Home, Repository, Request};
 use tinderbox_platform::ARGOCD;
 use tinderbox_providers::Provider as _;
 
@@ -198,7 +198,7 @@ pub async fn status(project: &Project, name: &str) -> Result<AppReport, Error> {
     let cluster = Cluster::running(project).await?;
     let app = find(&cluster, name).await?;
     let origins = origins(project, name);
-    let repository = Repository::at(&project.root);
+    let (repository, home) = (Repository::at(&project.root), project.sources());
     let status = app.status.clone().unwrap_or_default();
     let source = app.spec.source.clone().unwrap_or_default();
     let time = |time: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Time| format!("{:.0}", time.0);
@@ -223,14 +223,14 @@ pub async fn status(project: &Project, name: &str) -> Result<AppReport, Error> {
         revision: one.revision.clone(),
         deployed: one.deployed_at.as_ref().map(time),
         by: by(one.initiated_by.as_ref()),
-        commit: commit(&repository, &one.revision),
+        commit: commit(&repository, &home, &source.repo_url, &one.revision),
     });
     Ok(AppReport {
         line: line(&app),
-        path: source.path,
-        commit: commit(&repository, &status.sync.revision),
+        path: source.path.clone(),
+        commit: commit(&repository, &home, &source.repo_url, &status.sync.revision),
         operation,
-        changed: changed(&repository, name, &status.history),
+        changed: changed(&repository, &home, &app, &status.history),
         objects: objects.collect(),
         history: history.collect(),
     })
@@ -254,20 +254,21 @@ fn origins(project: &Project, name: &str) -> BTreeMap<ObjectName, String> {
 }
 
 /// The commit behind a revision, of whose working tree it may be.
-fn commit(repository: &Repository, revision: &str) -> Option<CommitLine> {
+fn commit(repository: &Repository, home: &Home, url: &str, revision: &str) -> Option<CommitLine> {
     let id = revision.split_once(DIRTY).map_or(revision, |(id, _)| id);
-    let found = repository.commit(id).ok().filter(|_| !id.is_empty())?;
+    let found = home.elsewhere(url).map_or_else(|| repository.commit(id), |remotes| remotes.commit(url, id));
+    let found: Commit = found.ok().filter(|_| !id.is_empty())?;
     Some(CommitLine { author: found.author, date: found.date, subject: found.subject })
 }
 
 /// What the last sync changed, where it and the one before are of commits.
-fn changed(repository: &Repository, name: &str, history: &[History]) -> Vec<Difference> {
+fn changed(repository: &Repository, home: &Home, app: &Application, history: &[History]) -> Vec<Difference> {
     let [.., before, last] = history else { return Vec::new() };
     let rendered = |one: &History| {
-        let source: &ApplicationSource = one.source.as_ref()?;
-        let tree = repository.tree(&one.revision).ok()?;
-        let (_, objects) = source::render(&tree, source).ok()?;
-        Some(objects.iter().map(|object| (id(name, &object.value), Side::of(object))).collect::<BTreeMap<_, _>>())
+        let request = Request::of(app, one.source.clone()?, one.revision.clone());
+        let (_, objects) = home.render_at(repository, &request).ok()?;
+        let name = app.name_any();
+        Some(objects.iter().map(|object| (id(&name, &object.value), Side::of(object))).collect::<BTreeMap<_, _>>())
     };
     match (rendered(before), rendered(last)) {
         (Some(from), Some(to)) => differences([&short(&before.revision), &short(&last.revision)], &from, &to),

@@ -7,12 +7,12 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::api::{Api, Patch, PatchParams};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tinderbox_api::gitops::{Application, marks};
+use tinderbox_api::gitops::{Application, ApplicationSpec, marks};
 use tinderbox_gitops::compare;
-use tinderbox_gitops::source::Repository;
+use tinderbox_gitops::kustomize;
+use tinderbox_gitops::source::{Home, Repository, Request};
 use tinderbox_gitops::sync::Key;
 use tinderbox_gitops::tree::{Disk, Tree};
-use tinderbox_gitops::{kustomize, source};
 use tinderbox_platform::ARGOCD;
 use tinderbox_providers::Provider as _;
 
@@ -81,7 +81,7 @@ pub(crate) fn of_place(project: &Project, place: &str) -> Result<Plan, Error> {
 pub(crate) fn of_root(project: &Project, root: &Path) -> Result<Plan, Error> {
     let repository = project.repository();
     let tree = Disk::new(&repository);
-    follow(&tree, at(&tree, root.strip_prefix(&repository).unwrap_or(root))?)
+    follow(&tree, &project.sources(), at(&tree, root.strip_prefix(&repository).unwrap_or(root))?)
 }
 
 fn of_revision(project: &Project, revision: &str) -> Result<Plan, Error> {
@@ -96,7 +96,7 @@ fn of_revision(project: &Project, revision: &str) -> Result<Plan, Error> {
     })?;
     let root = project.roots().join(LOCAL);
     let root = root.strip_prefix(repository.root()).unwrap_or(&root);
-    follow(&tree, at(&tree, root)?)
+    follow(&tree, &project.sources(), at(&tree, root)?)
 }
 
 /// The objects of a folder of a tree.
@@ -105,8 +105,8 @@ fn at(tree: &dyn Tree, folder: &Path) -> Result<Vec<crate::manifest::Object>, Er
         return Ok(kustomize::render(tree, folder)?);
     }
     let of = json!({"repoURL": "", "path": folder.to_string_lossy(), "directory": {}});
-    let of = serde_json::from_value(of).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(source::render(tree, &of)?.1)
+    let source = serde_json::from_value(of).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(Home::default().render(tree, &Request { source, ..Request::default() })?.1)
 }
 
 /// Compares the applications of the cluster with what the tree wants of them, by the API's own dry run: defaults are no difference.
@@ -138,6 +138,12 @@ async fn with_cluster(project: &Project) -> Result<DiffReport, Error> {
 
 /// Each object of an application as it is, and as the tree wants it.
 async fn of_child(cluster: &Cluster, child: &Child) -> Result<Vec<(Id, Option<Side>, Option<Side>)>, Error> {
+    let spec: ApplicationSpec = serde_json::from_value(child.application.value["spec"].clone())
+        .map_err(|error| Error::Document { place: child.application.place_of("spec"), message: error.to_string() })?;
+    if let Some(message) = compare::check(&spec.ignore_differences) {
+        return Err(Error::Document { place: child.application.place_of("spec.ignoreDifferences"), message });
+    }
+    let ignored = &spec.ignore_differences;
     let looked = child.objects.iter().map(|object| async move {
         let mut target = object.value.clone();
         target["metadata"]["annotations"][marks::TRACKING_ID] =
@@ -158,8 +164,9 @@ async fn of_child(cluster: &Cluster, child: &Child) -> Result<Vec<(Id, Option<Si
         let params = PatchParams { dry_run: true, force: true, field_manager: manager, ..PatchParams::default() };
         let predicted = collection.patch(&name.name, &params, &Patch::Apply(&target)).await;
         let predicted = predicted.map_err(Error::api(format!("try {name} of {}", object.place_of(""))))?;
-        let side = |found| content(found).map(|value| Side { value, place: wanted.place.clone() });
-        Ok::<_, Error>((key, Some(Side { place: None, ..side(&live)? }), Some(side(&predicted)?)))
+        let (live, predicted) = (encoded(&live)?, encoded(&predicted)?);
+        let side = |found| Side { value: compare::normalized(found, &live, ignored), place: wanted.place.clone() };
+        Ok::<_, Error>((key, Some(Side { place: None, ..side(&live) }), Some(side(&predicted))))
     });
     let mut all: Vec<_> = stream::iter(looked).buffered(TOGETHER).try_collect().await?;
     // What the tree has no more, by what the controller has seen.
@@ -174,7 +181,8 @@ async fn of_child(cluster: &Cluster, child: &Child) -> Result<Vec<(Id, Option<Si
         let collection = cluster.collection_of(&typed, "default").await?;
         let live = collection.get_opt(&one.name).await.map_err(Error::api(format!("look at {}", one.name)))?;
         if let Some(live) = live {
-            all.push((id(&child.name, &typed), Some(Side { value: content(&live)?, place: None }), None));
+            let value = compare::content(&encoded(&live)?);
+            all.push((id(&child.name, &typed), Some(Side { value, place: None }), None));
         }
     }
     // Of an application its own controller writes more than the tree says.
@@ -189,8 +197,6 @@ fn differs(live: &Option<Side>, wanted: &Option<Side>) -> bool {
     spec(live) != spec(wanted)
 }
 
-/// An object as it counts in a comparison.
-fn content(object: &kube::api::DynamicObject) -> Result<Value, Error> {
-    let value = serde_json::to_value(object).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(compare::content(&value))
+fn encoded(object: &kube::api::DynamicObject) -> Result<Value, Error> {
+    serde_json::to_value(object).map_err(|error| Error::Internal(error.to_string()))
 }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tinderbox_api::gitops::{Application, ApplicationSet, ApplicationSource, GROUP, GitGenerator};
-use tinderbox_gitops::set;
-use tinderbox_gitops::source;
+use tinderbox_gitops::set::{self, Look};
+use tinderbox_gitops::source::{Home, Request};
 use tinderbox_gitops::sync::Key;
 use tinderbox_gitops::tree::{Disk, Tree, join};
 
 use crate::error::Error;
 use crate::manifest::{self, Object};
+use crate::project::Project;
 
 /// What a place is to have.
 #[derive(Debug, Clone, Default)]
@@ -65,23 +66,23 @@ impl Plan {
     }
 }
 
-/// What follows from the manifests at `root`, whose applications have their sources in the repository below `repository`.
+/// What follows from the manifests at `root`, whose applications have their sources in the repository of the project, or elsewhere.
 ///
 /// # Errors
-/// When a file is broken, or an application is part of itself.
-pub fn expand(repository: &Path, root: &Path) -> Result<Plan, Error> {
-    let (tree, within) = Disk::around(repository)?;
+/// When a file is broken, a repository does not answer, or an application is part of itself.
+pub fn expand(project: &Project, root: &Path) -> Result<Plan, Error> {
+    let (tree, within) = Disk::around(&project.repository())?;
     let tree = Below { tree, within };
-    follow(&tree, manifest::load(root)?)
+    follow(&tree, &project.sources(), manifest::load(root)?)
 }
 
-/// What follows from these objects, with sources in this tree.
+/// What follows from these objects, with sources in this tree, or elsewhere.
 ///
 /// # Errors
 /// As [`expand`].
-pub(crate) fn follow(tree: &dyn Tree, root: Vec<Object>) -> Result<Plan, Error> {
+pub(crate) fn follow(tree: &dyn Tree, home: &Home, root: Vec<Object>) -> Result<Plan, Error> {
     let mut plan = Plan { root, children: Vec::new() };
-    let of_sets = generated(tree, &plan.root)?;
+    let of_sets = generated(tree, home, &plan.root)?;
     let first = plan.root.iter().filter(|object| is_application(&object.value)).chain(&of_sets);
     let mut open: Vec<(Object, Vec<ApplicationSource>)> = first.map(|one| (one.clone(), Vec::new())).collect();
     let mut rendered = Vec::new();
@@ -99,8 +100,15 @@ pub(crate) fn follow(tree: &dyn Tree, root: Vec<Object>) -> Result<Plan, Error> 
             let message = format!("the application {} is part of itself", object.name().name);
             return Err(wrong(&object, "spec.source", message));
         }
-        let (_, mut objects) = source::render(tree, &source)?;
-        objects.extend(generated(tree, &objects)?);
+        let request = Request {
+            source: source.clone(),
+            app: object.name().name,
+            namespace: spec.destination.namespace.clone(),
+            project: spec.project.clone(),
+            ..Request::default()
+        };
+        let (_, mut objects) = home.render(tree, &request)?;
+        objects.extend(generated(tree, home, &objects)?);
         let line: Vec<ApplicationSource> = above.into_iter().chain([source.clone()]).collect();
         open.extend(objects.iter().filter(|one| is_application(&one.value)).map(|one| (one.clone(), line.clone())));
         let wave = object.value["metadata"]["annotations"][tinderbox_api::gitops::marks::SYNC_WAVE].as_str();
@@ -119,14 +127,14 @@ pub(crate) fn follow(tree: &dyn Tree, root: Vec<Object>) -> Result<Plan, Error> 
 }
 
 /// The applications of the sets among objects, each where the template of its set stands.
-fn generated(tree: &dyn Tree, objects: &[Object]) -> Result<Vec<Object>, Error> {
+fn generated(tree: &dyn Tree, home: &Home, objects: &[Object]) -> Result<Vec<Object>, Error> {
     let mut all = Vec::new();
     for object in objects.iter().filter(|object| is_set(&object.value)) {
         let set: ApplicationSet =
             serde_json::from_value(object.value.clone()).map_err(|error| wrong(object, "spec", error.to_string()))?;
-        let folders = |git: &GitGenerator| set::matching(tree, &git.directories);
+        let trees = |git: &GitGenerator, look: &mut Look<'_>| home.look(tree, git, look);
         let apps =
-            set::applications(&set, &folders).map_err(|error| wrong(object, "spec.generators", error.to_string()))?;
+            set::applications(&set, &trees).map_err(|error| wrong(object, "spec.generators", error.to_string()))?;
         if let Some((_, message)) = set::clashes(&set, &apps).pop() {
             return Err(wrong(object, "spec.template.metadata.name", message));
         }
@@ -235,7 +243,7 @@ mod tests {
         let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n";
         let tree = Memory::new([("sets/set.yaml", set.as_str()), ("apps/one/m.yaml", map), ("apps/two/m.yaml", map)]);
         let root = tinderbox_gitops::manifest::parse(Path::new("root.yaml"), &root).expect("a root");
-        let plan = follow(&tree, root).expect("a plan");
+        let plan = follow(&tree, &Home::default(), root).expect("a plan");
         assert_eq!(plan.names(), ["one", "root", "two"].map(str::to_owned).into());
         let made =
             plan.all().find(|(_, object)| object.name().name == "two").expect("it is among the objects of its parent");

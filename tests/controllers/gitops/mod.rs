@@ -1,6 +1,8 @@
 //! The controller of applications with the rights that its manifests give it, over sources in memory and on disk.
 
 mod bench;
+mod compared;
+mod elsewhere;
 mod faults;
 mod sets;
 mod stage;

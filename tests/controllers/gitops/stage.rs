@@ -1,6 +1,7 @@
 //! A cluster with the controller of applications, and sources that a test changes.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,12 +10,12 @@ use futures::future::BoxFuture;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tinderbox_api::gitops::{AppProject, Application, ApplicationSet, ApplicationSource};
+use tinderbox_api::gitops::{AppProject, Application, ApplicationSet};
 use tinderbox_client::Clock;
 use tinderbox_client::metrics::Registry;
 use tinderbox_gitops::controller::{Config, Local, Rendered, Sources, spawn};
-use tinderbox_gitops::set::{Wrong, applications, matching};
-use tinderbox_gitops::source::{self, Repository as Git};
+use tinderbox_gitops::set::{Wrong, applications};
+use tinderbox_gitops::source::{self, Helm, Remotes, Repository as Git, Request};
 use tinderbox_gitops::tree::Memory;
 use tinderbox_platform::Account;
 use tokio::sync::watch;
@@ -27,26 +28,24 @@ use crate::world::World;
 pub(super) struct Trees {
     all: Arc<Mutex<Vec<(String, Memory)>>>,
     changes: watch::Sender<u64>,
+    helm: Helm,
 }
 
 impl Sources for Trees {
-    fn render(
-        &self,
-        source: ApplicationSource,
-        revision: String,
-    ) -> BoxFuture<'static, tinderbox_gitops::Result<Rendered>> {
-        let all = self.all.lock().unwrap().clone();
+    fn render(&self, request: Request) -> BoxFuture<'static, tinderbox_gitops::Result<Rendered>> {
+        let (all, helm) = (self.all.lock().unwrap().clone(), self.helm.clone());
         Box::pin(async move {
-            let found = all.iter().rev().find(|(name, _)| revision.is_empty() || *name == revision);
+            let asked = &request.revision;
+            let found = all.iter().rev().find(|(name, _)| asked.is_empty() || name == asked);
             let (revision, tree) = found.cloned().expect("a revision");
-            let (source_type, objects) = source::render(&tree, &source)?;
+            let (source_type, objects) = source::render(&tree, &request, &helm)?;
             Ok(Rendered { revision, source_type, objects })
         })
     }
 
     fn generate(&self, set: ApplicationSet) -> BoxFuture<'static, Result<Vec<Application>, Wrong>> {
         let tree = self.all.lock().unwrap().last().unwrap().1.clone();
-        Box::pin(async move { applications(&set, &|git| matching(&tree, &git.directories)) })
+        Box::pin(async move { applications(&set, &|_, look| look(&tree)) })
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -64,9 +63,15 @@ pub(super) struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// With one revision, `r1`, which is empty.
     pub(super) async fn new(world: &'a World) -> Self {
+        Self::with(world, Helm::default()).await
+    }
+
+    /// The same with another helm.
+    pub(super) async fn with(world: &'a World, helm: Helm) -> Self {
         let trees = Trees {
             all: Arc::new(Mutex::new(vec![("r1".to_owned(), Memory::default())])),
             changes: watch::Sender::new(0),
+            helm,
         };
         let token = Self::over(world, Arc::new(trees.clone())).await;
         Self { world, trees, token }
@@ -198,16 +203,50 @@ impl Repository {
 
     /// Its working tree as a source, watched.
     pub(super) fn sources(&self, world: &World) -> Arc<dyn Sources> {
-        let local = Local::new(Git::around(self.dir.path()).unwrap(), Vec::new());
+        let local = Local::new(Git::around(self.dir.path()).unwrap());
         let watching = local.clone().watch(Duration::from_millis(20), Clock::system(), world.token.clone());
         world.tracker.spawn(watching);
         Arc::new(local)
     }
 
-    fn git(&self, arguments: &[&str]) {
+    /// The same, beside repositories elsewhere, which are fetched; what is applied by hand lies below `roots`.
+    pub(super) fn sources_beside(&self, world: &World, downloads: &Path, roots: &str) -> Arc<dyn Sources> {
+        let local = Local::new(Git::around(self.dir.path()).unwrap()).beside(Remotes::new(downloads), roots.into());
+        let watching = local.clone().watch(Duration::from_millis(20), Clock::system(), world.token.clone());
+        world.tracker.spawn(watching);
+        Arc::new(local)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("file://{}", self.dir.path().display())
+    }
+
+    pub(super) fn head(&self) -> String {
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    pub(super) fn tag(&self, name: &str) {
+        self.git(&["tag", name]);
+    }
+
+    pub(super) fn remove_file(&self, path: &str) {
+        fs::remove_file(self.dir.path().join(path)).unwrap();
+    }
+
+    /// Takes the repository away for others.
+    pub(super) fn hide(&self) {
+        fs::rename(self.dir.path().join(".git"), self.dir.path().join("hidden")).unwrap();
+    }
+
+    pub(super) fn show(&self) {
+        fs::rename(self.dir.path().join("hidden"), self.dir.path().join(".git")).unwrap();
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("git");
         command.arg("-C").arg(self.dir.path()).args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]);
         let output = command.args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 }

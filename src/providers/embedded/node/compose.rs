@@ -126,7 +126,8 @@ impl Cluster {
         let metrics = tinderbox_platform::Metrics::default();
         if let Some(project) = &settings.project {
             let client = account(tinderbox_platform::APPLICATION_CONTROLLER);
-            tinderbox_platform::gitops(&client, Clock::system(), project, &metrics.gitops, &controllers, &token);
+            let (clock, downloads) = (Clock::system(), cache_dir());
+            tinderbox_platform::gitops(&client, clock, project, &downloads, &metrics.gitops, &controllers, &token);
         }
         exporters::watch_for_monitoring(
             client("system:tinderbox", MASTERS, "tinderbox"),
