@@ -79,9 +79,13 @@ impl Browser {
                 return told["result"].take();
             }
             match told["method"].as_str() {
-                Some("Runtime.exceptionThrown") => self.complaints.push(told["params"].to_string()),
+                Some("Runtime.exceptionThrown") => {
+                    let thrown = &told["params"]["exceptionDetails"];
+                    self.complaints.push(format!("{}: {}", thrown["text"], thrown["exception"]["description"]));
+                }
                 Some("Log.entryAdded") if told["params"]["entry"]["level"] == "error" => {
-                    self.complaints.push(told["params"]["entry"].to_string());
+                    let entry = &told["params"]["entry"];
+                    self.complaints.push(format!("{} {}", entry["text"], entry["url"]));
                 }
                 _ => {}
             }

@@ -55,7 +55,7 @@ pub(crate) fn are_drawn(link: &str) {
             "new Set([...document.querySelectorAll('.panel')].map((panel) => panel.getBoundingClientRect().left))";
         assert_eq!(browser.value(&format!("{edges}.size")), 1, "{board}");
     }
-    assert_eq!(super::unmeant(&browser), Vec::<&str>::new());
+    super::assert_calm(&browser);
 }
 
 /// From the navigation to a dashboard, to a graph, and through its values.
