@@ -191,7 +191,9 @@ async fn a_read_only_root_is_one_and_its_volumes_are_not() -> Outcome {
 async fn what_it_uses_is_measured() -> Outcome {
     let mut kit = Kit::start()?;
     let pod = kit.pod(1).await?;
-    let script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo; sleep 1000";
+    // Until the kernel has counted some of its time.
+    let script = "until read -r a b c d e f g h i j k l m used rest < /proc/$$/stat && [ $used -gt 0 ]; do
+        n=0; while [ $n -lt 20000 ]; do n=$((n+1)); done; done; echo; sleep 1000";
     let started = kit.place.start_container(shell(&pod, "c", script)).await?;
     std::io::Read::read_exact(&mut std::fs::File::from(started.stdout), &mut [0])?;
     let (_, usage) = kit.place.usage(vec!["c".to_owned()], false).await?.remove(0);
